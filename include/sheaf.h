@@ -1,0 +1,15 @@
+/* sheaf: asyncio's gather, wait and TaskGroup for C, on all the cores.
+ *
+ * The umbrella: includes only.  Each topic header compiles alone. */
+#ifndef SHEAF_H
+#define SHEAF_H
+
+#include <sheaf/base.h>
+#include <sheaf/error.h>
+#include <sheaf/future.h>
+#include <sheaf/pool.h>
+#include <sheaf/sync.h>
+#include <sheaf/task.h>
+#include <sheaf/time.h>
+
+#endif

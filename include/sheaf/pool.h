@@ -1,0 +1,194 @@
+/* Pools: the workers on which tasks run, their life, their clock.                    (stable tier)
+ *
+ * A pool is a number of worker threads that take tasks from each other's queues.  Most programs
+ * need no pool of their own: sheaf_run() opens one, runs a function as its first task and closes
+ * it, as asyncio.run() does; and a task spawned from a plain thread that names no pool goes to the
+ * default pool, which opens at its first use.  Several pools live side by side, and a future of one
+ * may be awaited from any other or from a plain thread.
+ *
+ *     int main(void) { return sheaf_exit_code(sheaf_run(NULL, app, NULL, NULL)); }
+ *
+ *     sheaf_run(SHEAF_OPTIONS(.workers = 4, .name = "render"), app, &config, &value);
+ *
+ * Time.  A pool has a clock.  The real one is the system's monotonic clock.  The virtual one stands
+ * still while anything can run and jumps to the next timer when nothing can, so that a test of an
+ * hour's timeouts takes microseconds; when nothing can run and no timer is left either, that is a
+ * deadlock and is reported instead of hung in.  A plain thread that is about to act on a pool with
+ * a virtual clock holds the clock meanwhile (sheaf_clock_hold).
+ *
+ * Order.  SHEAF_SCHEDULE_STEAL, the default, is parallel: newest first on the own worker, oldest
+ * first for thieves.  SHEAF_SCHEDULE_FIFO is asyncio's order on one worker: what became ready first
+ * runs first, and a new task does not start before its maker waits.  With a seed the choice among
+ * what is ready is drawn from the seed instead, on one worker: the same seed, the same schedule.
+ *
+ * Threads.  A pool starts its workers when it opens, and one timer thread when the first timer is
+ * set on a real clock.  They block all asynchronous signals, so that handlers run on the program's
+ * own threads.
+ */
+#ifndef SHEAF_POOL_H
+#define SHEAF_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sheaf/base.h>
+#include <sheaf/error.h>
+#include <sheaf/time.h>
+
+SHEAF_BEGIN_DECLS
+
+typedef enum sheaf_clock {
+    SHEAF_CLOCK_REAL = 0,
+    SHEAF_CLOCK_VIRTUAL = 1
+} sheaf_clock;
+
+typedef enum sheaf_schedule {
+    SHEAF_SCHEDULE_STEAL = 0, /* parallel work stealing */
+    SHEAF_SCHEDULE_FIFO = 1   /* asyncio's order; one worker */
+} sheaf_schedule;
+
+/* What a pool is opened with.  A member that is 0 or NULL means its default. */
+typedef struct sheaf_options {
+    size_t size;             /* sizeof(sheaf_options): SHEAF_OPTIONS() sets it */
+    int workers;             /* default: the CPUs that affinity and quota leave to the process */
+    const char *name;        /* copied; threads are named after it; default "sheaf" */
+    size_t stack_size;       /* bytes of a task's stack; default 256 KiB, rounded up to pages */
+    sheaf_clock clock;       /* real or virtual */
+    sheaf_schedule schedule; /* stealing or asyncio's order */
+    uint64_t seed;           /* not 0: one worker whose every choice is drawn from the seed */
+    sheaf_unhandled_fn *unhandled; /* told of errors that nobody looked at; default: a line on
+                                      standard error.  One call at a time, no lock held */
+    void *hook_context;            /* first argument of the hooks */
+    unsigned flags;                /* SHEAF_POOL_... */
+} sheaf_options;
+
+enum {
+    /* Each completion draws a number from the pool's counter: see sheaf_future_stamp(). */
+    SHEAF_POOL_STAMPS = 1U << 0
+};
+
+/* sheaf_pool_open(SHEAF_OPTIONS(.workers = 2), &pool) */
+#define SHEAF_OPTIONS(...) (&(const sheaf_options){.size = sizeof(sheaf_options), __VA_ARGS__})
+
+#define SHEAF_WORKERS_MAX 1024
+
+/* Opens a pool and starts its workers.
+ *
+ *   options  borrowed during the call; NULL means all defaults
+ *   *out     given: close it with sheaf_pool_close(); untouched on error
+ *
+ * Returns:  SHEAF_OK; SHEAF_INVALID for a negative number of workers or one beyond
+ *           SHEAF_WORKERS_MAX, a stack size below 16 KiB or above 1 GiB, an unknown clock or
+ *           schedule, more than one worker with FIFO or a seed; SHEAF_NOMEM when memory or threads
+ *           ran out, nothing was left behind
+ * Context:  task, plain thread
+ */
+SHEAF_API int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out);
+
+typedef enum sheaf_close {
+    SHEAF_CLOSE_DRAIN = 0,  /* wait for every task */
+    SHEAF_CLOSE_CANCEL = 1, /* ask every task to cancel, and those they still spawn; wait */
+    SHEAF_CLOSE_ABANDON = 2 /* let suspended and queued tasks go: their futures fail with
+                               SHEAF_CLOSED; wait only for bodies that are running */
+} sheaf_close;
+
+/* Told of each task that a close could not wait for.  `task` is borrowed during the call. */
+typedef void sheaf_late_fn(void *context, const sheaf_future *task, const char *name);
+
+/* Closes a pool: no new task is taken from outside, what is there is dealt with as `how` says.
+ *
+ *   pool   taken when the call returns SHEAF_OK; still the caller's otherwise
+ *   limit  how long to wait for tasks; SHEAF_FOREVER for no limit
+ *   late   called for each task that is still there when the limit has passed, or NULL
+ *
+ * After SHEAF_TIMEOUT the pool goes on closing: call again, with another limit or a harder `how`.
+ * Futures outlive the pool: they may be read and released after the close.
+ *
+ * Returns:  SHEAF_OK; SHEAF_TIMEOUT with tasks left over; SHEAF_INVALID for NULL or an unknown
+ *           `how`; SHEAF_STATE from a task of that same pool, or while another close is under way;
+ *           SHEAF_DEADLOCK with a virtual clock when what is left can never go on (it has been
+ *           abandoned, the pool is closed)
+ * Context:  plain thread, task of another pool
+ */
+SHEAF_API int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit,
+                               sheaf_late_fn *late, void *context);
+
+/* The pool that serves spawns from plain threads; opened with defaults at the first call.
+ *
+ * Returns: the pool, borrowed; NULL when it could not be opened
+ * Context: task, plain thread */
+SHEAF_API sheaf_pool *sheaf_pool_default(void);
+
+/* Closes the default pool if it is open, as sheaf_pool_close() does.  A later use opens a new one.
+ *
+ * Requires: no other thread uses the default pool at the same time */
+SHEAF_API int sheaf_pool_default_close(sheaf_close how, sheaf_duration limit);
+
+/* The pool of the calling task, borrowed; NULL on a plain thread. */
+SHEAF_API sheaf_pool *sheaf_pool_current(void);
+
+/* The number of workers of a pool. */
+SHEAF_API int sheaf_pool_workers(const sheaf_pool *pool);
+
+/* Opens a pool, runs fn(arg, value) as a task, ends what is left over, closes the pool.
+ *
+ *   options  as for sheaf_pool_open()
+ *   value    receives the value when the task succeeds; may be NULL
+ *
+ * When the task has ended, what can run at that instant runs until it waits; then every task that
+ * is left is asked to cancel, once, and waited for, and so on until none is left.  Errors of such
+ * tasks go to the unhandled-error hook.
+ *
+ * Returns:  the task's status; SHEAF_INVALID, SHEAF_NOMEM as sheaf_pool_open(); SHEAF_STATE from a
+ *           task; SHEAF_DEADLOCK when, with a virtual clock, the task can never go on: who waits
+ *           for what is written to the report hook (sheaf_set_report_hook)
+ * Context:  plain thread
+ */
+SHEAF_API int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value *value);
+
+/* The time on the clock of the calling task's pool; on a plain thread the real monotonic time. */
+SHEAF_API sheaf_time sheaf_now(void);
+
+/* The time on a pool's clock. */
+SHEAF_API sheaf_time sheaf_pool_now(sheaf_pool *pool);
+
+/* Keeps a virtual clock from jumping, and a deadlock from being declared, until as many releases.
+ * A plain thread holds the clock from before it looks until after it has acted.
+ *
+ * Context: task, plain thread */
+SHEAF_API void sheaf_clock_hold(sheaf_pool *pool);
+SHEAF_API void sheaf_clock_release(sheaf_pool *pool);
+
+/* Receives a report, a deadlock's account for instance, line by line without the line end. */
+typedef void sheaf_report_fn(void *context, const char *line);
+
+/* Where reports go: process-wide; NULL restores the default, standard error. */
+SHEAF_API void sheaf_set_report_hook(sheaf_report_fn *report, void *context);
+
+/* Writes the pool's tasks with their names, states and what each waits for, line by line.
+ *
+ * Context: task, plain thread.  A snapshot: each line was true at some instant of the call. */
+SHEAF_API void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *context);
+
+/* Counters since the pool opened; sums over workers that go on counting meanwhile. */
+typedef struct sheaf_stats {
+    size_t size;
+    uint64_t spawned;   /* tasks made */
+    uint64_t finished;  /* tasks that ended, in whatever way */
+    uint64_t inlined;   /* tasks that ran on the stack of who awaited them */
+    uint64_t stolen;    /* entries taken from another worker */
+    uint64_t parked;    /* suspensions */
+    uint64_t woken;     /* suspensions that ended */
+    uint64_t wakeups;   /* sleeping workers woken */
+    uint64_t timers;    /* timers set */
+    size_t suspended;   /* tasks' stacks suspended now */
+    size_t stacks;      /* stacks in existence now, cached ones included */
+} sheaf_stats;
+
+/* Fills *stats.  Requires: stats->size = sizeof(sheaf_stats).
+ * Returns: SHEAF_OK, SHEAF_INVALID */
+SHEAF_API int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats);
+
+SHEAF_END_DECLS
+
+#endif

@@ -1,0 +1,471 @@
+/* Waiting for a future, and the sleep that everything else waits with.
+ *
+ * The handshake with a request for cancellation (lib/cancel.c).  A task says what it waits for in
+ * `awaiting`, then looks whether it was asked; the asker marks the request, then looks what the task
+ * waits for.  One of the two sees the other.
+ *
+ *   task, about to wait        asker
+ *   A1 awaiting = f            C1 take LOCK, which is a seq_cst read-modify-write of word
+ *      fence                      heavy fence unless awaiting says parked
+ *   A2 read word: CANCEL?      C2 read awaiting: none -> CANCEL stays in word
+ *      LOCK? then wait for it         f    -> ask f instead, or wake the sleep
+ *
+ *   task, going on             asker, still holding LOCK
+ *   A3 awaiting = none
+ *      fence
+ *   A4 read word: LOCK? wait   so what C2 saw stays valid until the LOCK is let go
+ *
+ * The fence is the light one when the awaited body is called on the task's own stack, the full one
+ * around a park. */
+#include "lib/future_impl.h"
+
+#include "lib/error_impl.h"
+#include "lib/platform/clock.h"
+
+#define REQUEST_FLAGS (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)
+
+static void set_awaiting(sheaf_future *task, uintptr_t what)
+{
+    /* release: an asker that follows it sees the awaited object as the task does. */
+    sheaf__store_rel(&task->job.up.awaiting, what);
+}
+
+static uintptr_t awaiting_future(const sheaf_future *future, uintptr_t tag)
+{
+    return (uintptr_t)future | tag;
+}
+
+void sheaf__tasks_unbias(sheaf_future *task)
+{
+    /* Tasks further down were unbiased when their stack was parked before. */
+    while (task && !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED)) {
+        sheaf__or_rlx(&task->job.word, SHEAF__WORD_UNBIASED);
+        task = task->in.enclosing;
+    }
+}
+
+/* ---------------------------------------------------------------- calling what is awaited */
+
+/* Whether a child may be called on the running stack: not in the deterministic mode, not one that
+ * wants a stack of its own, and only while enough of this one is left. */
+static bool may_call(struct sheaf__worker *worker, const sheaf_future *future)
+{
+    return (char *)__builtin_frame_address(0) > sheaf__load_rlx(&worker->inline_limit) &&
+           !worker->deterministic && !(sheaf__future_flags(future) & SHEAF__JOB_LONER);
+}
+
+static bool is_queued(const sheaf_future *future)
+{
+    return sheaf__load_rlx(&future->job.state) == SHEAF__QUEUED;
+}
+
+/* A2 with something to see, before a claimed child is called: a request for the task goes on to the
+ * child, which then never runs. */
+static SHEAF__COLD void pass_request_on(sheaf_future *task, sheaf_future *future)
+{
+    sheaf__future_wait_unlocked(task);
+    if (sheaf__task_is_asked(task)) {
+        /* Refused when the future is done: the request is then delivered to the task itself. */
+        sheaf__task_pass_request(task, future);
+    }
+}
+
+/* Calls a claimed child to its end.  The worker may be another one afterwards.
+ *
+ * The fork-join path, tests/bench fib: with the claim it writes four words of the child's line and
+ * one of the parent's, reads top of the deque and both state words, and issues no fence and no
+ * read-modify-write unless somebody has touched the child. */
+static SHEAF__ALWAYS_INLINE void call_child(struct sheaf__worker *worker, sheaf_future *task,
+                                            sheaf_future *child)
+{
+    set_awaiting(task, awaiting_future(child, SHEAF__AWAITING_CALLED)); /* A1 */
+    sheaf__fence_light();
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & REQUEST_FLAGS)) { /* A2 */
+        pass_request_on(task, child);
+    }
+    sheaf__task_call(worker, task, child);
+    sheaf__store_rlx(&task->job.up.awaiting, 0); /* A3 */
+    sheaf__fence_light();
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_LOCK)) { /* A4 */
+        sheaf__future_wait_unlocked(task);
+    }
+}
+
+/* ---------------------------------------------------------------- the sleep */
+
+/* Marks the task as parked on `what`, and stops its tasks from completing the biased way: after the
+ * park another worker may run them. */
+static void about_to_park(sheaf_future *task, uintptr_t what)
+{
+    sheaf__tasks_unbias(task);
+    set_awaiting(task, what); /* A1 */
+    sheaf__fence_full();
+}
+
+static void back_from_park(sheaf_future *task)
+{
+    sheaf__store_rlx(&task->job.up.awaiting, 0); /* A3 */
+    sheaf__fence_full();
+    sheaf__future_wait_unlocked(task); /* A4 */
+}
+
+static void fire_sleep(struct sheaf__timer *timer)
+{
+    struct sheaf__sleep *sleep = SHEAF__CONTAINER(timer, struct sheaf__sleep, timer);
+    sheaf__wake(sleep->wait, SHEAF__WAIT_TIMEOUT);
+}
+
+static int start_timer(struct sheaf__sleep *sleep)
+{
+    if (sleep->deadline == SHEAF_FOREVER) {
+        return SHEAF_OK;
+    }
+    sleep->timer = (struct sheaf__timer){.fire = fire_sleep};
+    sleep->timed = true;
+    return sheaf__timer_set(sleep->keeper, &sleep->timer, sleep->deadline);
+}
+
+static int begin_thread_sleep(struct sheaf__sleep *sleep)
+{
+    if (!sheaf__thread_wait_init(&sleep->thread)) {
+        return SHEAF_NOMEM;
+    }
+    sleep->wait = &sleep->thread.wait;
+    return SHEAF_OK;
+}
+
+static int begin_sleep(struct sheaf__sleep *sleep, sheaf_time deadline, bool deaf)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    sleep->task = sheaf__worker_current(worker);
+    sleep->deadline = deadline;
+    sleep->handed = false;
+    sleep->timed = false;
+    sleep->deaf = deaf;
+    sleep->keeper = NULL;
+    if (!sleep->task) {
+        return begin_thread_sleep(sleep);
+    }
+    sleep->keeper = &worker->pool->keeper;
+    sleep->wait = &sheaf__load_rlx(&worker->fiber)->wait;
+    sheaf__wait_begin(sleep->wait);
+    int status = start_timer(sleep);
+    if (status == SHEAF_OK) {
+        uintptr_t what = (uintptr_t)sleep->wait | SHEAF__AWAITING_WAIT;
+        about_to_park(sleep->task, deaf ? 0 : what);
+    }
+    return status;
+}
+
+int sheaf__sleep_begin(struct sheaf__sleep *sleep, sheaf_time deadline)
+{
+    return begin_sleep(sleep, deadline, false);
+}
+
+int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep)
+{
+    return begin_sleep(sleep, SHEAF_FOREVER, true);
+}
+
+static uint32_t end_thread_sleep(struct sheaf__sleep *sleep)
+{
+    uint32_t reason = sheaf__thread_wait_sleep(&sleep->thread, sleep->deadline);
+    sheaf__thread_wait_destroy(&sleep->thread);
+    sleep->handed = reason == SHEAF__WAIT_DONE;
+    return reason;
+}
+
+static void end_timer(struct sheaf__sleep *sleep, uint32_t reason)
+{
+    if (sleep->timed && reason != SHEAF__WAIT_TIMEOUT) {
+        sheaf__timer_clear(sleep->keeper, &sleep->timer);
+    }
+}
+
+uint32_t sheaf__sleep_end(struct sheaf__sleep *sleep)
+{
+    sheaf_future *task = sleep->task;
+    if (!task) {
+        return end_thread_sleep(sleep);
+    }
+    /* A2: a request that came before the asker could see the wait. */
+    if (!sleep->deaf && (sheaf__load_rlx(&task->job.word) & REQUEST_FLAGS)) {
+        sheaf__future_wait_unlocked(task);
+        if (sheaf__task_is_asked(task)) {
+            sheaf__wake(sleep->wait, SHEAF__WAIT_CANCEL);
+        }
+    }
+    uint32_t reason = sheaf__worker_park(sheaf__worker_self());
+    end_timer(sleep, reason);
+    back_from_park(task);
+    sleep->handed = reason == SHEAF__WAIT_DONE;
+    /* P7: until here a request beats whatever had been decided. */
+    return !sleep->deaf && sheaf__task_is_asked(task) ? SHEAF__WAIT_CANCEL : reason;
+}
+
+void sheaf__sleep_abandon(struct sheaf__sleep *sleep)
+{
+    if (!sleep->task) {
+        sheaf__thread_wait_destroy(&sleep->thread);
+        return;
+    }
+    end_timer(sleep, 0);
+    back_from_park(sleep->task);
+}
+
+/* ---------------------------------------------------------------- waiting for a future */
+
+/* What becomes of a request that is undelivered when the wait is over. */
+enum late_request {
+    DELIVER, /* the wait returns SHEAF_CANCELLED */
+    KEEP     /* it stays for the next suspension: the wait is for the end of a frame's task */
+};
+
+struct future_wait {
+    struct sheaf__node node;
+    struct sheaf__sleep sleep;
+    enum late_request late;
+};
+
+/* Registers with the future.  Returns: false when it is done */
+static bool register_node(sheaf_future *future, struct sheaf__node *node)
+{
+    sheaf__future_lock(future);
+    bool done = sheaf__future_done(future);
+    if (!done) {
+        sheaf__future_add_node(future, node);
+    }
+    sheaf__future_unlock(future);
+    return !done;
+}
+
+/* The look at requests and circles between registering and parking. */
+static int before_park(struct future_wait *wait, sheaf_future *future)
+{
+    sheaf_future *task = wait->sleep.task;
+    int status = wait->sleep.timed ? SHEAF_OK : sheaf__task_check_cycle(task, future);
+    if (status == SHEAF_OK && (sheaf__load_rlx(&task->job.word) & REQUEST_FLAGS)) {
+        pass_request_on(task, future);
+    }
+    return status;
+}
+
+static int park_on_future(struct future_wait *wait, sheaf_future *future)
+{
+    sheaf_future *task = wait->sleep.task;
+    int status = before_park(wait, future);
+    uint32_t reason = 0;
+    if (status == SHEAF_OK) {
+        reason = sheaf__worker_park(sheaf__worker_self());
+    }
+    back_from_park(task);
+    end_timer(&wait->sleep, reason);
+    if (reason != SHEAF__WAIT_DONE && !sheaf__future_remove_node(future, &wait->node) &&
+        reason == SHEAF__WAIT_TIMEOUT) {
+        reason = SHEAF__WAIT_DONE; /* it ended while the timer fired: the outcome counts */
+    }
+    if (status != SHEAF_OK) {
+        return status;
+    }
+    if (wait->late == DELIVER && sheaf__task_is_asked(task)) {
+        return sheaf__task_deliver(task);
+    }
+    return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
+}
+
+static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *future,
+                        sheaf_time deadline, enum late_request late)
+{
+    struct future_wait wait = {.node = {.notify = NULL}, .late = late};
+    wait.sleep.task = task;
+    wait.sleep.deadline = deadline;
+    wait.sleep.keeper = &worker->pool->keeper;
+    wait.sleep.wait = &sheaf__load_rlx(&worker->fiber)->wait;
+    wait.node.wait = wait.sleep.wait;
+    sheaf__wait_begin(wait.sleep.wait);
+    SHEAF_TRY(start_timer(&wait.sleep));
+    about_to_park(task, awaiting_future(future, SHEAF__AWAITING_FUTURE));
+    if (!register_node(future, &wait.node)) {
+        back_from_park(task);
+        end_timer(&wait.sleep, 0);
+        return SHEAF_OK;
+    }
+    return park_on_future(&wait, future);
+}
+
+static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
+{
+    struct future_wait wait = {.node = {.notify = NULL}};
+    sheaf_pool *pool = sheaf__future_pool(future);
+    /* A limit on a virtual clock is kept by that clock. */
+    bool by_timer = deadline != SHEAF_FOREVER && pool && pool->is_virtual;
+    SHEAF_TRY(sheaf__sleep_begin(&wait.sleep, by_timer ? SHEAF_FOREVER : deadline));
+    wait.node.wait = wait.sleep.wait;
+    if (by_timer) {
+        wait.sleep.keeper = &pool->keeper;
+        wait.sleep.timed = true;
+        wait.sleep.timer = (struct sheaf__timer){.fire = fire_sleep};
+        sheaf__timer_set(&pool->keeper, &wait.sleep.timer, deadline);
+        sheaf__idle_wake_one(&pool->idle);
+    }
+    bool registered = register_node(future, &wait.node);
+    if (!registered) {
+        sheaf__wake(wait.sleep.wait, SHEAF__WAIT_DONE);
+    }
+    uint32_t reason = sheaf__thread_wait_sleep(&wait.sleep.thread, wait.sleep.deadline);
+    end_timer(&wait.sleep, reason);
+    if (registered && reason == SHEAF__WAIT_TIMEOUT &&
+        !sheaf__future_remove_node(future, &wait.node)) {
+        reason = SHEAF__WAIT_DONE;
+    }
+    sheaf__thread_wait_destroy(&wait.sleep.thread);
+    return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
+}
+
+/* Claims a task that has not started, wherever it lies, and calls it. */
+static bool call_if_queued(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *future)
+{
+    if (!is_queued(future) || !sheaf__future_is_task(future) || !may_call(worker, future) ||
+        !sheaf__task_claim(worker->pool, worker, future)) {
+        return false;
+    }
+    call_child(worker, task, future);
+    return true;
+}
+
+static int wait_for_future(sheaf_future *future, sheaf_time deadline, enum late_request late)
+{
+    if (sheaf__future_done(future)) {
+        return SHEAF_OK;
+    }
+    struct sheaf__worker *worker = sheaf__worker_self();
+    sheaf_future *task = sheaf__worker_current(worker);
+    if (!task) {
+        return wait_as_thread(future, deadline);
+    }
+    if (task == future) {
+        return SHEAF_STATE;
+    }
+    if (deadline == SHEAF_FOREVER && call_if_queued(worker, task, future)) {
+        return SHEAF_OK;
+    }
+    return wait_as_task(worker, task, future, deadline, late);
+}
+
+int sheaf__future_wait(sheaf_future *future, sheaf_time deadline)
+{
+    return wait_for_future(future, deadline, DELIVER);
+}
+
+/* ---------------------------------------------------------------- the calls */
+
+/* Waits for the future without a limit; on the fast path the child is the newest of the own deque.
+ * Returns: as sheaf__future_wait() */
+static SHEAF__ALWAYS_INLINE int wait_fast(sheaf_future *future, enum late_request late)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (SHEAF__LIKELY(worker && is_queued(future))) {
+        sheaf_future *task = sheaf__load_rlx(&worker->current);
+        if (SHEAF__LIKELY(task && sheaf__load_rlx(&future->job.where) == worker->index &&
+                          may_call(worker, future) &&
+                          sheaf__deque_claim_last(&worker->deque, &future->job))) {
+            call_child(worker, task, future);
+            return SHEAF_OK;
+        }
+    }
+    return wait_for_future(future, SHEAF_FOREVER, late);
+}
+
+static sheaf_future *current_task(void)
+{
+    return sheaf__worker_current(sheaf__worker_self());
+}
+
+static SHEAF__ALWAYS_INLINE int read_outcome(sheaf_future *future, sheaf_value *value)
+{
+    if (SHEAF__LIKELY(sheaf__future_outcome(future) == SHEAF_OK)) {
+        if (value) {
+            *value = future->job.out.value;
+        }
+        return SHEAF_OK;
+    }
+    return sheaf__future_read(future, current_task(), value);
+}
+
+int sheaf_await(sheaf_future *future, sheaf_value *value)
+{
+    if (SHEAF__UNLIKELY(!future)) {
+        return SHEAF_INVALID;
+    }
+    int status = wait_fast(future, DELIVER);
+    return SHEAF__LIKELY(status == SHEAF_OK) ? read_outcome(future, value) : status;
+}
+
+int sheaf_join(sheaf_future *future, sheaf_value *value)
+{
+    int status = sheaf_await(future, value);
+    sheaf_release(future);
+    return status;
+}
+
+int sheaf_await_until(sheaf_future *future, sheaf_time deadline, sheaf_value *value)
+{
+    if (!future) {
+        return SHEAF_INVALID;
+    }
+    int status = sheaf__future_wait(future, deadline);
+    return status == SHEAF_OK ? sheaf__future_read(future, current_task(), value) : status;
+}
+
+int sheaf_await_for(sheaf_future *future, sheaf_duration limit, sheaf_value *value)
+{
+    if (!future) {
+        return SHEAF_INVALID;
+    }
+    sheaf_pool *pool = current_task() ? sheaf_pool_current() : sheaf__future_pool(future);
+    return sheaf_await_until(future, sheaf__deadline_after(sheaf_pool_now(pool), limit), value);
+}
+
+int sheaf_await_error(sheaf_future *future, sheaf_value *value, sheaf_error **error)
+{
+    if (error) {
+        *error = NULL;
+    }
+    if (!future) {
+        return SHEAF_INVALID;
+    }
+    SHEAF_TRY(sheaf__future_wait(future, SHEAF_FOREVER));
+    if (sheaf__future_outcome(future) == SHEAF_OK) {
+        return sheaf__future_read(future, NULL, value);
+    }
+    sheaf_error *told = sheaf_future_error(future);
+    if (error) {
+        *error = told;
+    } else {
+        sheaf_error_release(told);
+    }
+    return SHEAF_OK;
+}
+
+/* ---------------------------------------------------------------- tasks in frames */
+
+int sheaf_task_join(sheaf_task *frame, sheaf_value *value)
+{
+    sheaf_future *future = (sheaf_future *)(void *)frame;
+    if (SHEAF__UNLIKELY(!future)) {
+        return SHEAF_INVALID;
+    }
+    if (SHEAF__UNLIKELY(sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
+        return sheaf__future_outcome(future);
+    }
+    int status = wait_fast(future, KEEP);
+    if (SHEAF__UNLIKELY(status != SHEAF_OK)) {
+        /* The frame would go while its task still runs. */
+        sheaf__panic("a task and the maker in whose frame it lies await each other");
+    }
+    status = read_outcome(future, value);
+    if (SHEAF__UNLIKELY(sheaf__load_acq(&future->job.word) != SHEAF__WORD_REFERENCE)) {
+        sheaf__future_leave_frame(future);
+    }
+    return status;
+}

@@ -1,0 +1,366 @@
+/* Callbacks on completion (P2, P3, F6 to F11).
+ *
+ * A callback is a node in the future's list of waiters.  The completer processes the list up to the
+ * first callback; the rest goes to a *drain*: a task of the future's pool, hidden from the program,
+ * that goes on through the list in order, one entry at a time, with no lock held.  Callbacks that
+ * are added to a finished future join the drain that runs, or start one.
+ *
+ * Each callback brings the record of a drain with it, made when it was registered, so that a
+ * completion needs no memory; all but the first of a drain give theirs back unused. */
+#include "lib/future_impl.h"
+
+#include "lib/alloc.h"
+#include "lib/error_impl.h"
+
+struct callback {
+    struct sheaf__node node;
+    sheaf_done_fn *fn;
+    void *arg;
+    sheaf_future *future;         /* held by a reference */
+    sheaf_future *drain;          /* a record to run it with; NULL once used */
+    struct sheaf__locals *locals; /* of whoever registered it (F11) */
+};
+
+/* The pending part of a drain's work, in the extra part of the future; guarded by its LOCK. */
+struct sheaf__drain {
+    sheaf_future *task;        /* the drain that runs, with a reference; or NULL */
+    struct sheaf__node *first; /* callbacks added since the completion */
+    struct sheaf__node *last;
+};
+
+static struct callback *callback_of(struct sheaf__node *node)
+{
+    return SHEAF__CONTAINER(node, struct callback, node);
+}
+
+static bool start_drain(struct sheaf__node *node, sheaf_future *future);
+
+static bool is_callback(const struct sheaf__node *node)
+{
+    return node->notify == start_drain;
+}
+
+/* ---------------------------------------------------------------- making and freeing */
+
+static int unused_drain(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    return SHEAF_OK;
+}
+
+static void free_callback(struct callback *callback)
+{
+    if (callback->drain) {
+        /* Never published: it ends here without having run. */
+        callback->drain->fn = unused_drain;
+        sheaf_retain(callback->drain);
+        sheaf__task_finish_unrun(callback->drain, SHEAF_CANCELLED);
+        sheaf_release(callback->drain);
+        sheaf_release(callback->drain);
+    }
+    sheaf__locals_release(callback->locals);
+    sheaf_release(callback->future);
+    sheaf__free(callback, sizeof *callback);
+}
+
+static int drain_main(void *arg, sheaf_value *result);
+
+static sheaf_future *new_drain(sheaf_pool *pool)
+{
+    sheaf_future *drain = sheaf__future_new(pool, sheaf__worker_self());
+    if (drain) {
+        sheaf__future_init(drain, 0, SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED);
+        drain->fn = drain_main;
+    }
+    return drain;
+}
+
+static struct callback *new_callback(sheaf_future *future, sheaf_done_fn *fn, void *arg)
+{
+    sheaf_pool *pool = sheaf__future_pool(future);
+    struct callback *callback = pool ? sheaf__alloc_zeroed(sizeof *callback) : NULL;
+    if (!callback) {
+        return NULL;
+    }
+    callback->drain = new_drain(pool);
+    if (!callback->drain) {
+        sheaf__free(callback, sizeof *callback);
+        return NULL;
+    }
+    callback->node.notify = start_drain;
+    callback->fn = fn;
+    callback->arg = arg;
+    callback->future = sheaf_retain(future);
+    sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
+    struct sheaf__extra *extra = task ? sheaf__future_extra(task) : NULL;
+    callback->locals = sheaf__locals_retain(extra ? extra->locals : NULL);
+    return callback;
+}
+
+/* The drain state of a future, made if there is none. */
+static struct sheaf__drain *need_drain_state(sheaf_future *future)
+{
+    struct sheaf__extra *extra = sheaf__future_need_extra(future);
+    struct sheaf__drain *made = extra ? sheaf__alloc_zeroed(sizeof *made) : NULL;
+    if (!made) {
+        return NULL;
+    }
+    sheaf__future_lock(future);
+    if (!extra->drain) {
+        extra->drain = made;
+        made = NULL;
+    }
+    struct sheaf__drain *state = extra->drain;
+    sheaf__future_unlock(future);
+    sheaf__free(made, sizeof *made);
+    return state;
+}
+
+void sheaf__drain_free(struct sheaf__drain *state)
+{
+    sheaf__free(state, sizeof *state);
+}
+
+/* ---------------------------------------------------------------- draining */
+
+bool sheaf__task_is_drain(const sheaf_future *task)
+{
+    return task->fn == drain_main;
+}
+
+static void run_callback(struct callback *callback)
+{
+    sheaf_future *future = callback->future;
+    int status = callback->fn(callback->arg, future);
+    if (status != SHEAF_OK) {
+        char name[128];
+        sheaf__future_name_text(future, name, sizeof name);
+        sheaf_error *error = sheaf__error_make(status, name, NULL, "a callback of '%s' failed: %s",
+                                               name, sheaf_status_text(status));
+        sheaf__pool_report(sheaf__future_pool(future), error, name);
+        sheaf_error_release(error);
+    }
+}
+
+/* Lends the callback's locals to the drain, which has none of its own. */
+static void run_with_locals(struct callback *callback)
+{
+    sheaf_future *drain = sheaf__worker_current(sheaf__worker_self());
+    struct sheaf__extra *extra =
+        callback->locals && drain ? sheaf__future_need_extra(drain) : NULL;
+    if (extra) {
+        extra->locals = sheaf__locals_retain(callback->locals);
+    }
+    run_callback(callback);
+    if (extra) {
+        sheaf__locals_release(extra->locals);
+        extra->locals = NULL;
+    }
+}
+
+static void drain_list(struct sheaf__node *list, sheaf_future *future)
+{
+    while (list) {
+        struct sheaf__node *node = list;
+        list = node->next;
+        if (is_callback(node)) {
+            run_with_locals(callback_of(node));
+            free_callback(callback_of(node));
+        } else {
+            node->next = NULL;
+            sheaf__future_wake_nodes(node, future);
+        }
+    }
+}
+
+/* Takes what was added meanwhile; ends the drain when there is nothing. */
+static struct sheaf__node *next_list(sheaf_future *future)
+{
+    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
+    sheaf__future_lock(future);
+    struct sheaf__node *list = state->first;
+    sheaf_future *task = state->task;
+    state->first = NULL;
+    state->last = NULL;
+    if (!list) {
+        state->task = NULL;
+    }
+    sheaf__future_unlock(future);
+    if (!list) {
+        sheaf_release(task);
+    }
+    return list;
+}
+
+static int drain_main(void *arg, sheaf_value *result)
+{
+    (void)result;
+    struct sheaf__node *list = arg;
+    sheaf_future *future = sheaf_retain(callback_of(list)->future);
+    while (list) {
+        drain_list(list, future);
+        list = next_list(future);
+    }
+    sheaf_release(future);
+    return SHEAF_OK;
+}
+
+/* Publishes the drain that the first callback brought.  After the pool's end the completing thread
+ * itself runs it: nobody else is left. */
+static void publish_drain(sheaf_pool *pool, sheaf_future *drain)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (worker && worker->pool == pool) {
+        sheaf__worker_push(worker, &drain->job);
+    } else if (sheaf__load_acq(&pool->phase) != SHEAF__POOL_STOPPED) {
+        sheaf__runq_push(&pool->inject, &drain->job);
+        sheaf__idle_announce(&pool->idle);
+    } else {
+        sheaf__drain_run_here(drain);
+    }
+}
+
+void sheaf__drain_run_here(sheaf_future *drain)
+{
+    sheaf_value none;
+    int status = drain_main(drain->in.arg, &none);
+    sheaf__task_finish_unrun(drain, status);
+}
+
+/* The completer has come to a callback: a drain takes over from here. */
+static bool start_drain(struct sheaf__node *node, sheaf_future *future)
+{
+    struct callback *callback = callback_of(node);
+    sheaf_future *drain = callback->drain;
+    callback->drain = NULL;
+    drain->in.arg = node;
+    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
+    sheaf__future_lock(future);
+    state->task = sheaf_retain(drain);
+    sheaf__future_unlock(future);
+    sheaf_pool *pool = sheaf__future_pool(drain);
+    /* The first reference is dropped here: the pool keeps a task that runs. */
+    publish_drain(pool, drain);
+    sheaf_release(drain);
+    return true;
+}
+
+/* ---------------------------------------------------------------- the calls */
+
+/* Adds to a finished future.  Returns: whether the caller has to start a drain with it */
+static bool add_late(struct sheaf__drain *state, struct callback *callback)
+{
+    callback->node.next = NULL;
+    if (!state->task) {
+        return true;
+    }
+    if (state->last) {
+        state->last->next = &callback->node;
+    } else {
+        state->first = &callback->node;
+    }
+    state->last = &callback->node;
+    return false;
+}
+
+int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
+{
+    if (!future || !fn || (sheaf__future_flags(future) & SHEAF__JOB_FRAME)) {
+        return SHEAF_INVALID;
+    }
+    if (sheaf__future_flags(future) & SHEAF__JOB_STATIC) {
+        return SHEAF_CLOSED;
+    }
+    sheaf_pool *pool = sheaf__future_pool(future);
+    if (sheaf__future_done(future) && sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED) {
+        return SHEAF_CLOSED;
+    }
+    struct sheaf__drain *state = need_drain_state(future);
+    struct callback *callback = state ? new_callback(future, fn, arg) : NULL;
+    if (!callback) {
+        return SHEAF_NOMEM;
+    }
+    sheaf__future_lock(future);
+    bool done = sheaf__future_done(future);
+    bool start = done && add_late(state, callback);
+    if (!done) {
+        sheaf__future_add_node(future, &callback->node);
+    }
+    sheaf__future_unlock(future);
+    if (start) {
+        start_drain(&callback->node, future);
+    }
+    return SHEAF_OK;
+}
+
+/* Takes matching nodes out of the ring.  Requires: LOCK, not done.  Returns: them, as a chain */
+static struct sheaf__node *take_matching(sheaf_future *future, sheaf_done_fn *fn, void *arg)
+{
+    struct sheaf__node *taken = NULL;
+    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_WAITER)) {
+        return NULL;
+    }
+    struct sheaf__node *last = future->waiters->previous;
+    struct sheaf__node *node = future->waiters;
+    bool more = true;
+    while (more) {
+        struct sheaf__node *next = node->next;
+        more = node != last;
+        if (is_callback(node) && callback_of(node)->fn == fn && callback_of(node)->arg == arg) {
+            sheaf__future_unlink_node(future, node);
+            node->next = taken;
+            taken = node;
+        }
+        node = next;
+    }
+    return taken;
+}
+
+size_t sheaf_remove_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
+{
+    if (!future || (sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
+        return 0;
+    }
+    sheaf__future_lock(future);
+    struct sheaf__node *taken =
+        sheaf__future_done(future) ? NULL : take_matching(future, fn, arg);
+    sheaf__future_unlock(future);
+    size_t count = 0;
+    while (taken) {
+        struct callback *callback = callback_of(taken);
+        taken = taken->next;
+        free_callback(callback);
+        count++;
+    }
+    return count;
+}
+
+/* The drain that runs on the future's behalf, with a reference; or NULL. */
+static sheaf_future *running_drain(sheaf_future *future)
+{
+    sheaf__future_lock(future);
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    sheaf_future *drain = extra && extra->drain ? sheaf_retain(extra->drain->task) : NULL;
+    sheaf__future_unlock(future);
+    return drain;
+}
+
+int sheaf_remove_done_and_wait(sheaf_future *future, sheaf_done_fn *fn, void *arg)
+{
+    if (!future) {
+        return SHEAF_INVALID;
+    }
+    sheaf_remove_done(future, fn, arg);
+    if (sheaf__future_flags(future) & SHEAF__JOB_STATIC) {
+        return SHEAF_OK;
+    }
+    sheaf_future *drain;
+    while ((drain = running_drain(future)) != NULL) {
+        bool inside = drain == sheaf__worker_current(sheaf__worker_self());
+        int status = inside ? SHEAF_STATE : sheaf__future_wait(drain, SHEAF_FOREVER);
+        sheaf_release(drain);
+        SHEAF_TRY(status);
+    }
+    return SHEAF_OK;
+}

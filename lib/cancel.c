@@ -1,0 +1,499 @@
+/* Requests for cancellation: asking, passing on, delivering, counting.
+ *
+ * A request goes down the chain of what is awaited to the task at its end, which alone hears of it;
+ * every task on the way counts it.  The walk is a loop that holds one LOCK at a time: while it has a
+ * waiting task's LOCK, that task does not go on (A4 in lib/await.c), so what it awaits is alive and
+ * can be held by a reference before the LOCK is let go.  The stack that it takes does not depend on
+ * the length of the chain. */
+#include "lib/future_impl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "lib/alloc.h"
+#include "lib/error_impl.h"
+
+/* A request on its way. */
+struct request {
+    sheaf_origin origin;
+    sheaf_error *message;       /* borrowed, may be NULL */
+    struct sheaf__extra *spare; /* where a task without an extra part keeps the message */
+};
+
+/* ---------------------------------------------------------------- the counts; LOCK is held */
+
+static uint32_t asked_of(const sheaf_future *task)
+{
+    return sheaf__load_rlx(&task->job.asked);
+}
+
+static void count_request(sheaf_future *task, sheaf_origin origin)
+{
+    uint32_t asked = asked_of(task);
+    if ((asked & SHEAF__ASKED_COUNT) != SHEAF__ASKED_COUNT) {
+        asked++;
+    }
+    asked &= ~(7U << SHEAF__ASKED_PENDING_SHIFT);
+    asked |= (uint32_t)origin << SHEAF__ASKED_PENDING_SHIFT;
+    sheaf__store_rlx(&task->job.asked, asked);
+}
+
+static void set_undelivered(sheaf_future *task)
+{
+    uint32_t asked = asked_of(task);
+    if ((asked & SHEAF__ASKED_UNDELIVERED_MASK) != SHEAF__ASKED_UNDELIVERED_MASK) {
+        sheaf__store_rlx(&task->job.asked, asked + SHEAF__ASKED_UNDELIVERED);
+    }
+    sheaf__or_seq(&task->job.word, SHEAF__WORD_CANCEL);
+}
+
+static void clear_undelivered(sheaf_future *task)
+{
+    sheaf__store_rlx(&task->job.asked, asked_of(task) & ~SHEAF__ASKED_UNDELIVERED_MASK);
+    sheaf__and_acq_rel(&task->job.word, ~SHEAF__WORD_CANCEL);
+}
+
+static void set_passed(sheaf_future *task)
+{
+    sheaf__store_rlx(&task->job.asked, asked_of(task) | SHEAF__ASKED_PASSED);
+}
+
+static void set_last_origin(sheaf_future *task, sheaf_origin origin)
+{
+    uint32_t asked = asked_of(task) & ~(7U << SHEAF__ASKED_LAST_SHIFT);
+    sheaf__store_rlx(&task->job.asked, asked | ((uint32_t)origin << SHEAF__ASKED_LAST_SHIFT));
+}
+
+static sheaf_origin pending_origin(const sheaf_future *task)
+{
+    return (sheaf_origin)((asked_of(task) >> SHEAF__ASKED_PENDING_SHIFT) & 7U);
+}
+
+/* The first message of the undelivered requests counts; of a task that has not started the last.
+ * Without memory for the extra part the message is lost, the request is not. */
+static void keep_message(sheaf_future *task, struct request *request)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if (!extra && request->message && request->spare) {
+        extra = request->spare;
+        request->spare = NULL;
+        task->extra = extra;
+        sheaf__or_acq_rel(&task->job.word, SHEAF__WORD_EXTRA);
+    }
+    bool first = !(asked_of(task) & SHEAF__ASKED_UNDELIVERED_MASK);
+    bool queued = sheaf__load_rlx(&task->job.state) == SHEAF__QUEUED;
+    if (extra && (first || queued)) {
+        sheaf_error *before = extra->message;
+        extra->message = sheaf_error_retain(request->message);
+        sheaf_error_release(before);
+    }
+}
+
+/* ---------------------------------------------------------------- asking one task */
+
+/* What a running task awaits.  C1 has happened. */
+static uintptr_t read_awaiting(sheaf_future *task)
+{
+    uintptr_t awaiting = sheaf__load_seq(&task->job.up.awaiting);
+    if ((awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_CALLED) {
+        /* Nothing, or called on its own stack: the task's fence is the light one. */
+        sheaf__fence_heavy();
+        awaiting = sheaf__load_seq(&task->job.up.awaiting);
+    }
+    return awaiting;
+}
+
+/* The future that a task awaits, or NULL. */
+static sheaf_future *awaited_future(uintptr_t awaiting)
+{
+    bool is_future = (awaiting & SHEAF__AWAITING_TAG) != SHEAF__AWAITING_WAIT;
+    return is_future ? (sheaf_future *)(awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG) : NULL;
+}
+
+/* A task that has not started ends cancelled soon, not behind all the work before it.  In the
+ * deterministic mode it keeps its turn, as in asyncio. */
+static void hurry(sheaf_future *task)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    sheaf_pool *pool = sheaf__future_pool(task);
+    if (pool && !pool->deterministic && sheaf__task_claim(pool, worker, task)) {
+        sheaf__pool_hurry(pool, &task->job);
+    }
+}
+
+/* The request stays with this task.  Wakes it if it sleeps on something that is no future. */
+static void ask_here(sheaf_future *task, uintptr_t awaiting, struct request *request)
+{
+    keep_message(task, request);
+    set_undelivered(task);
+    if ((awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_WAIT) {
+        uintptr_t wait = awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG;
+        /* The sleeper cannot leave its wait while the LOCK is held. */
+        sheaf__wake((struct sheaf__wait *)wait, SHEAF__WAIT_CANCEL);
+    }
+}
+
+/* Gives the request to a task, or finds out whom it goes on to.
+ *
+ *   refuser  what the task awaited when the request came back from there, or NULL
+ *
+ * Requires: LOCK, not done; the request is counted
+ * Returns:  the future that is to be asked next, held; NULL when the request has arrived */
+static sheaf_future *place_request(sheaf_future *task, struct request *request,
+                                   const sheaf_future *refuser)
+{
+    if (sheaf__load_acq(&task->job.state) == SHEAF__QUEUED) {
+        keep_message(task, request);
+        set_undelivered(task);
+        hurry(task);
+        return NULL;
+    }
+    if (sheaf__future_flags(task) & SHEAF__JOB_MASKED) {
+        ask_here(task, 0, request);
+        return NULL;
+    }
+    uintptr_t awaiting = read_awaiting(task);
+    sheaf_future *next = awaited_future(awaiting);
+    if (!next || next == refuser) {
+        ask_here(task, awaiting, request);
+        return NULL;
+    }
+    set_passed(task);
+    sheaf__future_hold(next);
+    return next;
+}
+
+/* Asks one future.  Returns: false when it is done.  *next as place_request() gives it. */
+static bool ask_one(sheaf_future *future, struct request *request, sheaf_future **next)
+{
+    *next = NULL;
+    sheaf__future_lock(future);
+    if (sheaf__future_done(future)) {
+        sheaf__future_unlock(future);
+        return false;
+    }
+    if (!sheaf__future_is_task(future)) {
+        future->job.out.value.ptr = sheaf_error_retain(request->message);
+        sheaf__future_finish_locked(future, SHEAF_CANCELLED);
+        return true;
+    }
+    count_request(future, request->origin);
+    *next = place_request(future, request, NULL);
+    sheaf__future_unlock(future);
+    return true;
+}
+
+/* What the task awaits ended before the request came there: the task is on its way back and hears of
+ * the request itself, or has gone on to another wait.  Returns: as place_request() */
+static sheaf_future *take_back(sheaf_future *task, struct request *request,
+                               const sheaf_future *refuser)
+{
+    sheaf_future *next = NULL;
+    sheaf__future_lock(task);
+    if (!sheaf__future_done(task)) {
+        sheaf__store_rlx(&task->job.asked, asked_of(task) & ~SHEAF__ASKED_PASSED);
+        next = place_request(task, request, refuser);
+    }
+    sheaf__future_unlock(task);
+    return next;
+}
+
+/* Passes the request down from `task`, which is held, as is `next`; lets both go. */
+static void pass_down(sheaf_future *task, sheaf_future *next, struct request *request)
+{
+    request->origin = SHEAF_ORIGIN_AWAITER;
+    while (next) {
+        sheaf_future *further = NULL;
+        if (ask_one(next, request, &further)) {
+            sheaf__future_unhold(task);
+            task = next;
+            next = further;
+        } else {
+            further = take_back(task, request, next);
+            sheaf__future_unhold(next);
+            next = further;
+        }
+    }
+    sheaf__future_unhold(task);
+}
+
+static bool ask(sheaf_future *future, struct request *request)
+{
+    sheaf_future *next = NULL;
+    bool taken = ask_one(future, request, &next);
+    if (next) {
+        sheaf__future_hold(future);
+        pass_down(future, next, request);
+    }
+    if (request->spare) {
+        sheaf__free(request->spare, sizeof *request->spare);
+    }
+    return taken;
+}
+
+bool sheaf__future_ask(sheaf_future *future, sheaf_origin origin, sheaf_error *message)
+{
+    struct request request = {.origin = origin, .message = message};
+    if (message) {
+        request.spare = sheaf__alloc_zeroed(sizeof *request.spare);
+    }
+    return ask(future, &request);
+}
+
+static bool can_be_asked(const sheaf_future *future)
+{
+    return future && !(sheaf__future_flags(future) & SHEAF__JOB_STATIC);
+}
+
+bool sheaf_cancel(sheaf_future *future)
+{
+    return can_be_asked(future) && sheaf__future_ask(future, SHEAF_ORIGIN_USER, NULL);
+}
+
+bool sheaf_cancel_message(sheaf_future *future, const char *format, ...)
+{
+    if (!can_be_asked(future)) {
+        return false;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    sheaf_error *message = sheaf__error_vmake(SHEAF_CANCELLED, NULL, NULL, format, arguments);
+    va_end(arguments);
+    if (sheaf_error_code(message) != SHEAF_CANCELLED) {
+        message = NULL; /* out of memory: the request counts more than its message */
+    }
+    bool taken = sheaf__future_ask(future, SHEAF_ORIGIN_USER, message);
+    sheaf_error_release(message);
+    return taken;
+}
+
+/* ---------------------------------------------------------------- the task's own side */
+
+int sheaf__task_deliver(sheaf_future *task)
+{
+    sheaf__future_lock(task);
+    bool asked = sheaf__task_is_asked(task);
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    sheaf_error *message = NULL;
+    if (asked) {
+        clear_undelivered(task);
+        set_last_origin(task, pending_origin(task));
+        message = extra ? extra->message : NULL;
+        if (message) {
+            extra->message = NULL;
+        }
+    }
+    sheaf__future_unlock(task);
+    if (!asked) {
+        return SHEAF_OK;
+    }
+    sheaf__task_set_raised(task, message);
+    sheaf_error_release(message);
+    return SHEAF_CANCELLED;
+}
+
+bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    sheaf__future_lock(task);
+    sheaf_error *message = sheaf_error_retain(extra ? extra->message : NULL);
+    sheaf__future_unlock(task);
+    bool taken = sheaf__future_ask(future, SHEAF_ORIGIN_AWAITER, message);
+    if (taken) {
+        sheaf_error *kept = NULL;
+        sheaf__future_lock(task);
+        clear_undelivered(task);
+        set_passed(task);
+        if (extra) {
+            kept = extra->message;
+            extra->message = NULL;
+        }
+        sheaf__future_unlock(task);
+        sheaf_error_release(kept);
+    }
+    sheaf_error_release(message);
+    return taken;
+}
+
+void sheaf__task_note_cancelled(sheaf_future *task)
+{
+    sheaf__future_lock(task);
+    bool own = asked_of(task) & SHEAF__ASKED_PASSED;
+    sheaf__store_rlx(&task->job.asked, asked_of(task) & ~SHEAF__ASKED_PASSED);
+    set_last_origin(task, own ? pending_origin(task) : SHEAF_ORIGIN_CHILD);
+    sheaf__future_unlock(task);
+}
+
+static sheaf_future *or_current(const sheaf_future *given)
+{
+    /* The counts are not part of what const promises about a future's outcome. */
+    sheaf_future *task = (sheaf_future *)(uintptr_t)given;
+    return task ? task : sheaf_current();
+}
+
+int sheaf_cancelling(const sheaf_future *given)
+{
+    sheaf_future *task = or_current(given);
+    return task ? (int)(asked_of(task) & SHEAF__ASKED_COUNT) : SHEAF_NOTASK;
+}
+
+int sheaf_uncancel(sheaf_future *given)
+{
+    sheaf_future *task = or_current(given);
+    if (!task) {
+        return SHEAF_NOTASK;
+    }
+    if (!can_be_asked(task)) {
+        return 0;
+    }
+    sheaf__future_lock(task);
+    uint32_t asked = asked_of(task);
+    if (asked & SHEAF__ASKED_COUNT) {
+        sheaf__store_rlx(&task->job.asked, --asked);
+    }
+    int left = (int)(asked & SHEAF__ASKED_COUNT);
+    if (left == 0 && (sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL)) {
+        clear_undelivered(task);
+    }
+    sheaf__future_unlock(task);
+    return left;
+}
+
+sheaf_origin sheaf_cancel_origin(void)
+{
+    sheaf_future *task = sheaf_current();
+    return task ? (sheaf_origin)(asked_of(task) >> SHEAF__ASKED_LAST_SHIFT) : SHEAF_ORIGIN_NONE;
+}
+
+/* ---------------------------------------------------------------- masks */
+
+#define MASKS_MAX 255U
+
+/* Under LOCK: an asker decides by the mask and by what the task awaits together. */
+static void set_flag(sheaf_future *task, uint32_t flag, bool on)
+{
+    sheaf__future_lock(task);
+    uint32_t flags = sheaf__future_flags(task);
+    flags = on ? flags | flag : flags & ~flag;
+    sheaf__store_rlx(&task->job.flags, (uint8_t)flags);
+    sheaf__future_unlock(task);
+}
+
+void sheaf__task_mark_swept(sheaf_future *task)
+{
+    set_flag(task, SHEAF__JOB_SWEPT, true);
+}
+
+int sheaf_mask_begin(void)
+{
+    sheaf_future *task = sheaf_current();
+    if (!task) {
+        return SHEAF_NOTASK;
+    }
+    struct sheaf__extra *extra = sheaf__future_need_extra(task);
+    if (!extra) {
+        return SHEAF_NOMEM;
+    }
+    if (extra->masks == MASKS_MAX) {
+        return SHEAF_STATE;
+    }
+    if (extra->masks++ == 0) {
+        set_flag(task, SHEAF__JOB_MASKED, true);
+    }
+    return SHEAF_OK;
+}
+
+int sheaf_mask_end(void)
+{
+    sheaf_future *task = sheaf_current();
+    if (!task) {
+        return SHEAF_NOTASK;
+    }
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if (!extra || extra->masks == 0) {
+        return SHEAF_STATE;
+    }
+    if (--extra->masks == 0) {
+        set_flag(task, SHEAF__JOB_MASKED, false);
+    }
+    return SHEAF_OK;
+}
+
+/* ---------------------------------------------------------------- circles */
+
+/* Whether anybody waits for the task, so that its own wait could close a circle. */
+static bool is_awaited(const sheaf_future *task)
+{
+    return (sheaf__load_seq(&task->job.word) & SHEAF__WORD_WAITER) || task->in.enclosing;
+}
+
+/* What `at`, a held task, waits for, held; NULL when it is not parked on a task.  Lets `at` go. */
+static sheaf_future *follow(sheaf_future *at)
+{
+    sheaf_future *next = NULL;
+    sheaf__future_lock(at);
+    if (sheaf__load_acq(&at->job.state) == SHEAF__RUNNING) {
+        next = awaited_future(sheaf__load_seq(&at->job.up.awaiting));
+        /* One that nobody has parked is running: it awaits nobody at this moment, and looks itself
+         * when it does. */
+        if (next && sheaf__future_is_task(next) &&
+            (sheaf__load_rlx(&next->job.word) & SHEAF__WORD_UNBIASED)) {
+            sheaf__future_hold(next);
+        } else {
+            next = NULL;
+        }
+    }
+    sheaf__future_unlock(at);
+    sheaf__future_unhold(at);
+    return next;
+}
+
+/* The text of a circle that is being walked. */
+struct chain {
+    char text[400];
+    size_t length;
+};
+
+static void add_to_chain(struct chain *chain, const sheaf_future *task)
+{
+    size_t room = sizeof chain->text - chain->length;
+    if (room > sizeof " -> ") {
+        int arrow = snprintf(chain->text + chain->length, room, "%s", chain->length ? " -> " : "");
+        chain->length += (size_t)arrow;
+        chain->length += sheaf__future_name_text(task, chain->text + chain->length,
+                                                 sizeof chain->text - chain->length);
+    }
+    if (chain->length > sizeof chain->text - 1) {
+        chain->length = sizeof chain->text - 1;
+    }
+}
+
+/* Whether the chain of waits from `future` on leads to `task`.  The names go to `chain` if given. */
+static bool leads_to(sheaf_future *future, const sheaf_future *task, struct chain *chain)
+{
+    sheaf__future_hold(future);
+    sheaf_future *at = future;
+    while (at && at != task) {
+        if (chain) {
+            add_to_chain(chain, at);
+        }
+        at = follow(at);
+    }
+    if (at) {
+        sheaf__future_unhold(at);
+    }
+    return at != NULL;
+}
+
+int sheaf__task_check_cycle(sheaf_future *task, sheaf_future *future)
+{
+    if (!is_awaited(task) || !sheaf__future_is_task(future) ||
+        !(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_UNBIASED) ||
+        !leads_to(future, task, NULL)) {
+        return SHEAF_OK;
+    }
+    struct chain chain = {.length = 0};
+    add_to_chain(&chain, task);
+    leads_to(future, task, &chain);
+    return sheaf_raise(SHEAF_CYCLE, "tasks await each other in a circle: %s", chain.text);
+}

@@ -1,0 +1,749 @@
+#include "lib/future_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/error_impl.h"
+
+_Static_assert(sizeof(struct sheaf_future) == SHEAF__RECORD_SIZE, "a future is one cache line");
+_Static_assert(sizeof(struct sheaf_future) == sizeof(sheaf_task), "a frame's record fits");
+
+/* ---------------------------------------------------------------- LOCK and the bias */
+
+/* Whether nobody but the calling worker may run the task now: then there is no bias to revoke from
+ * somebody else. */
+static bool is_ours(const sheaf_future *future)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (!worker) {
+        return false;
+    }
+    /* Running here; or queued here, and then a thief marks it before anybody else runs it. */
+    return sheaf__load_rlx(&worker->current) == future ||
+           (sheaf__load_rlx(&future->job.state) == SHEAF__QUEUED &&
+            sheaf__deque_holds(&worker->deque, &future->job));
+}
+
+/* O2.  Requires: UNBIASED was just set by this caller. */
+static void revoke(sheaf_future *future)
+{
+    if (is_ours(future)) {
+        return;
+    }
+    sheaf__fence_heavy();
+    unsigned turns = 0;
+    uint8_t state;
+    /* acquire: a runner that has completed the biased way has published the outcome. */
+    while ((state = sheaf__load_acq(&future->job.state)) == SHEAF__FINISHING) {
+        sheaf__spin_wait(&turns);
+    }
+    if (state == SHEAF__DONE) {
+        sheaf__or_acq_rel(&future->job.word, SHEAF__WORD_DONE);
+    }
+}
+
+void sheaf__future_lock(sheaf_future *future)
+{
+    unsigned turns = 0;
+    for (;;) {
+        /* seq_cst: O1, and the order against `awaiting` in lib/cancel.c and lib/await.c. */
+        uint32_t word =
+            sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
+        if (!(word & SHEAF__WORD_LOCK)) {
+            if (!(word & SHEAF__WORD_UNBIASED)) {
+                revoke(future);
+            }
+            return;
+        }
+        while (sheaf__load_rlx(&future->job.word) & SHEAF__WORD_LOCK) {
+            sheaf__spin_wait(&turns);
+        }
+    }
+}
+
+void sheaf__future_wait_unlocked(sheaf_future *future)
+{
+    unsigned turns = 0;
+    /* acquire: pairs with the release of the unlock; what the holder did is visible. */
+    while (sheaf__load_acq(&future->job.word) & SHEAF__WORD_LOCK) {
+        sheaf__spin_wait(&turns);
+    }
+}
+
+/* ---------------------------------------------------------------- records */
+
+void sheaf__future_init(sheaf_future *future, uint8_t flags, uint32_t word)
+{
+    /* relaxed: the record is not published yet. */
+    sheaf__store_rlx(&future->job.where, SHEAF__WHERE_NONE);
+    sheaf__store_rlx(&future->job.state, SHEAF__QUEUED);
+    sheaf__store_rlx(&future->job.flags, flags);
+    sheaf__store_rlx(&future->job.word, word);
+    sheaf__store_rlx(&future->job.asked, 0);
+}
+
+sheaf_future *sheaf__future_new(sheaf_pool *pool, struct sheaf__worker *worker)
+{
+    if (worker && worker->pool == pool) {
+        return sheaf__cache_take(&worker->records, &pool->depot);
+    }
+    return sheaf__depot_take(&pool->depot);
+}
+
+static void free_record(sheaf_future *future)
+{
+    struct sheaf__depot *depot = sheaf__record_depot(future);
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (worker && &worker->pool->depot == depot) {
+        sheaf__cache_give(&worker->records, depot, future);
+    } else {
+        sheaf__depot_give(depot, future);
+    }
+}
+
+sheaf_pool *sheaf__future_pool(const sheaf_future *future)
+{
+    uint32_t flags = sheaf__future_flags(future);
+    if (flags & SHEAF__JOB_STATIC) {
+        return NULL;
+    }
+    if (flags & SHEAF__JOB_FRAME) {
+        /* A frame's task is used on its own pool; elsewhere nothing depends on the answer. */
+        return sheaf_pool_current();
+    }
+    return SHEAF__CONTAINER(sheaf__record_depot(future), sheaf_pool, depot);
+}
+
+/* One immortal record per status that a call which gives a future may fail with. */
+#define FAILED(code)                                                                               \
+    {                                                                                              \
+        .job = {.where = SHEAF__WHERE_NONE,                                                        \
+                .state = SHEAF__DONE,                                                              \
+                .flags = SHEAF__JOB_STATIC,                                                        \
+                .word = SHEAF__WORD_REFERENCE | SHEAF__WORD_DONE | SHEAF__WORD_UNBIASED |          \
+                        SHEAF__WORD_LOOKED,                                                        \
+                .at = {.status = (uint32_t)(code)}}                                                \
+    }
+
+static sheaf_future failed_nomem = FAILED(SHEAF_NOMEM);
+static sheaf_future failed_closed = FAILED(SHEAF_CLOSED);
+static sheaf_future failed_invalid = FAILED(SHEAF_INVALID);
+static sheaf_future failed_notask = FAILED(SHEAF_NOTASK);
+
+sheaf_future *sheaf__future_failed(int status)
+{
+    switch (status) {
+    case SHEAF_NOMEM:
+        return &failed_nomem;
+    case SHEAF_CLOSED:
+        return &failed_closed;
+    case SHEAF_NOTASK:
+        return &failed_notask;
+    default:
+        return &failed_invalid;
+    }
+}
+
+/* ---------------------------------------------------------------- the extra part */
+
+static void free_extra(struct sheaf__extra *extra)
+{
+    sheaf__free(extra->name, extra->name_size);
+    sheaf__free(extra->copy, extra->copy_size);
+    sheaf_error_release(extra->raised);
+    sheaf_error_release(extra->message);
+    sheaf__locals_release(extra->locals);
+    if (extra->drain) {
+        sheaf__drain_free(extra->drain);
+    }
+    sheaf__free(extra, sizeof *extra);
+}
+
+struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    if (extra) {
+        return extra;
+    }
+    struct sheaf__extra *made = sheaf__alloc_zeroed(sizeof *made);
+    if (!made) {
+        return NULL;
+    }
+    sheaf__future_lock(future);
+    extra = sheaf__future_extra(future);
+    if (!extra) {
+        extra = made;
+        made = NULL;
+        future->extra = extra;
+        /* release: publishes the pointer to readers of the flag. */
+        sheaf__or_acq_rel(&future->job.word, SHEAF__WORD_EXTRA);
+    }
+    sheaf__future_unlock(future);
+    if (made) {
+        sheaf__free(made, sizeof *made);
+    }
+    return extra;
+}
+
+/* ---------------------------------------------------------------- the last reference */
+
+size_t sheaf__future_name_text(const sheaf_future *future, char *buffer, size_t size)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    const char *name = extra ? extra->name : NULL;
+    unsigned long long number = extra ? extra->number : 0;
+    int length = name     ? snprintf(buffer, size, "%s", name)
+                 : number ? snprintf(buffer, size, "task-%llu", number)
+                          : snprintf(buffer, size, "%s",
+                                     sheaf__future_is_task(future) ? "task" : "promise");
+    return length < 0 ? 0 : (size_t)length;
+}
+
+#define NAME_TOLD 128
+
+/* L5.  Runs on whatever thread drops the last reference, outside of all locks. */
+static void report_unlooked(sheaf_future *future)
+{
+    sheaf_pool *pool = sheaf__future_pool(future);
+    char name[NAME_TOLD];
+    sheaf__future_name_text(future, name, sizeof name);
+    sheaf_error *error = sheaf__future_told_error(future);
+    sheaf__pool_report(pool, error, name);
+    sheaf_error_release(error);
+}
+
+/* Gives up what the outcome and the extra part hold.  Requires: done, no other party */
+static void drop_contents(sheaf_future *future, uint32_t word)
+{
+    int status = sheaf__future_outcome(future);
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    if (status == SHEAF_OK) {
+        if (extra && extra->value_drop && !(word & SHEAF__WORD_TAKEN)) {
+            extra->value_drop(future->job.out.value);
+        }
+    } else {
+        if (status != SHEAF_CANCELLED && !(word & SHEAF__WORD_LOOKED)) {
+            report_unlooked(future);
+        }
+        sheaf_error_release(sheaf__future_error(future));
+    }
+    if (extra) {
+        free_extra(extra);
+    }
+}
+
+/* Requires: done, the last reference is gone */
+static void destroy(sheaf_future *future)
+{
+    sheaf__future_wait_unlocked(future);
+    drop_contents(future, sheaf__load_acq(&future->job.word));
+    if (!(sheaf__future_flags(future) & SHEAF__JOB_FRAME)) {
+        free_record(future);
+    }
+}
+
+sheaf_future *sheaf_retain(sheaf_future *future)
+{
+    if (!future || (sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
+        return future;
+    }
+    if (sheaf__future_flags(future) & SHEAF__JOB_FRAME) {
+        sheaf__panic("the future of a task in a frame cannot be retained: it ends with the frame");
+    }
+    uint32_t word = sheaf__add_rlx(&future->job.word, SHEAF__WORD_REFERENCE);
+    if (SHEAF__UNLIKELY(word >= UINT32_MAX - SHEAF__WORD_REFERENCE)) {
+        sheaf__panic("a future has more than 16 million references");
+    }
+    return future;
+}
+
+static void check_referenced(uint32_t word)
+{
+#ifdef NDEBUG
+    (void)word;
+#else
+    if (word < SHEAF__WORD_REFERENCE) {
+        sheaf__panic("a future was released once too often");
+    }
+#endif
+}
+
+/* Drops a reference to a future that is done. */
+static void release_done(sheaf_future *future)
+{
+    /* acquire: the contents as the last other holder left them. */
+    uint32_t word = sheaf__load_acq(&future->job.word);
+    check_referenced(word);
+    if (word / SHEAF__WORD_REFERENCE != 1) {
+        /* acq_rel: our use is over before the last one destroys; the last one sees all uses. */
+        word = sheaf__sub_acq_rel(&future->job.word, SHEAF__WORD_REFERENCE);
+        check_referenced(word);
+    }
+    if (word / SHEAF__WORD_REFERENCE == 1) {
+        destroy(future);
+    }
+}
+
+/* A promise in outside hands is one no more: what waited for it may now be a deadlock's victim. */
+static void leave_outside(sheaf_future *future)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    if (extra && extra->outside_of) {
+        sheaf__sub_seq(&extra->outside_of->outside, 1);
+        extra->outside_of = NULL;
+    }
+}
+
+/* Requires: LOCK, not done.  Returns: whether it was the last of a promise, which nobody else ends:
+ * it is then as if cancelled, without anybody to see it */
+static bool release_pending(sheaf_future *future)
+{
+    uint32_t word = sheaf__sub_acq_rel(&future->job.word, SHEAF__WORD_REFERENCE);
+    check_referenced(word);
+    if (word / SHEAF__WORD_REFERENCE != 1 || sheaf__future_is_task(future)) {
+        return false;
+    }
+    leave_outside(future);
+    future->job.out.value.ptr = NULL;
+    sheaf__store_rlx(&future->job.at.status, (uint32_t)SHEAF_CANCELLED);
+    return true;
+}
+
+void sheaf_release(sheaf_future *future)
+{
+    if (!future || (sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
+        return;
+    }
+    if (!sheaf__future_done(future)) {
+        /* Under LOCK it stays as it is: the runner, if it comes later, finds no reference. */
+        sheaf__future_lock(future);
+        bool done = sheaf__future_done(future);
+        bool dropped = !done && release_pending(future);
+        sheaf__future_unlock(future);
+        if (dropped) {
+            destroy(future);
+        }
+        if (!done) {
+            return;
+        }
+    }
+    release_done(future);
+}
+
+void sheaf__future_hold(sheaf_future *future)
+{
+    sheaf__add_rlx(&future->job.word, SHEAF__WORD_REFERENCE);
+}
+
+void sheaf__future_unhold(sheaf_future *future)
+{
+    if (sheaf__future_flags(future) & SHEAF__JOB_FRAME) {
+        /* release: pairs with the acquire in leave_frame(). */
+        sheaf__sub_acq_rel(&future->job.word, SHEAF__WORD_REFERENCE);
+    } else {
+        sheaf_release(future);
+    }
+}
+
+void sheaf__future_leave_frame(sheaf_future *future)
+{
+    unsigned turns = 0;
+    uint32_t word;
+    while ((word = sheaf__load_acq(&future->job.word)) / SHEAF__WORD_REFERENCE != 1 ||
+           (word & SHEAF__WORD_LOCK)) {
+        sheaf__spin_wait(&turns);
+    }
+    drop_contents(future, word);
+}
+
+void sheaf_release_all(sheaf_future *const *futures, size_t count)
+{
+    for (size_t i = 0; futures && i < count; i++) {
+        sheaf_release(futures[i]);
+    }
+}
+
+/* ---------------------------------------------------------------- waiters */
+
+void sheaf__future_add_node(sheaf_future *future, struct sheaf__node *node)
+{
+    sheaf__store_rlx(&node->passed, 0);
+    if (sheaf__load_rlx(&future->job.word) & SHEAF__WORD_WAITER) {
+        struct sheaf__node *first = future->waiters;
+        node->next = first;
+        node->previous = first->previous;
+        first->previous->next = node;
+        first->previous = node;
+        return;
+    }
+    node->next = node;
+    node->previous = node;
+    future->waiters = node;
+    sheaf__or_acq_rel(&future->job.word, SHEAF__WORD_WAITER);
+}
+
+void sheaf__future_unlink_node(sheaf_future *future, struct sheaf__node *node)
+{
+    if (node->next == node) {
+        sheaf__and_acq_rel(&future->job.word, ~SHEAF__WORD_WAITER);
+        return;
+    }
+    node->previous->next = node->next;
+    node->next->previous = node->previous;
+    if (future->waiters == node) {
+        future->waiters = node->next;
+    }
+}
+
+bool sheaf__future_remove_node(sheaf_future *future, struct sheaf__node *node)
+{
+    sheaf__future_lock(future);
+    bool done = sheaf__future_done(future);
+    if (!done) {
+        sheaf__future_unlink_node(future, node);
+    }
+    sheaf__future_unlock(future);
+    unsigned turns = 0;
+    /* The completer has let go of the node once it has woken the sleeper or passed it by.
+     * acquire: pairs with its release. */
+    while (done && sheaf__wait_reason(node->wait) != SHEAF__WAIT_DONE &&
+           !sheaf__load_acq(&node->passed)) {
+        sheaf__spin_wait(&turns);
+    }
+    return !done;
+}
+
+/* Makes the ring a chain that ends in NULL.  Requires: LOCK */
+static struct sheaf__node *detach_nodes(sheaf_future *future)
+{
+    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_WAITER)) {
+        return NULL;
+    }
+    struct sheaf__node *first = future->waiters;
+    first->previous->next = NULL;
+    return first;
+}
+
+void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future)
+{
+    while (list) {
+        struct sheaf__node *node = list;
+        list = node->next;
+        if (!node->wait) {
+            if (node->notify(node, future)) {
+                return;
+            }
+        } else if (!sheaf__wake(node->wait, SHEAF__WAIT_DONE)) {
+            /* release: the sleeper may leave its frame once it sees this. */
+            sheaf__store_rel(&node->passed, 1);
+        }
+        /* The node, and with the last one the future, may be gone from here on. */
+    }
+}
+
+/* ---------------------------------------------------------------- ending */
+
+/* Sets DONE and clears LOCK in one step; references may change meanwhile.
+ * Returns: whether there was no reference left: then the caller destroys it */
+static bool publish_done(sheaf_future *future)
+{
+    uint32_t word = sheaf__load_rlx(&future->job.word);
+    uint32_t next;
+    do {
+        next = (word | SHEAF__WORD_DONE) &
+               ~(SHEAF__WORD_LOCK | SHEAF__WORD_CANCEL | SHEAF__WORD_WAITER);
+        /* acq_rel: publishes the outcome; sees what holders did before they let go. */
+    } while (!sheaf__cas_weak_acq_rel(&future->job.word, &word, next));
+    return next < SHEAF__WORD_REFERENCE;
+}
+
+static void take_stamp(sheaf_future *future)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    sheaf_pool *pool = sheaf__future_pool(future);
+    if (extra && pool && (pool->flags & SHEAF_POOL_STAMPS)) {
+        extra->stamp = sheaf__add_acq_rel(&pool->stamps, 1) + 1;
+    }
+}
+
+void sheaf__future_finish_locked(sheaf_future *future, int status)
+{
+    sheaf__store_rlx(&future->job.at.status, (uint32_t)status);
+    take_stamp(future);
+    leave_outside(future);
+    struct sheaf__node *list = detach_nodes(future);
+    if (publish_done(future)) {
+        destroy(future);
+        return;
+    }
+    /* Without nodes the future may be gone from here on; a node's owner keeps it alive. */
+    sheaf__future_wake_nodes(list, future);
+}
+
+/* What a body's status means for a request that is undelivered at its end (P9, T13, T15): a value
+ * gives way to the request, an error does not. */
+static int settle_late_request(sheaf_future *future, int status, sheaf_value *dropped, bool *drop)
+{
+    bool asked = sheaf__load_rlx(&future->job.word) & SHEAF__WORD_CANCEL;
+    if (!asked || status != SHEAF_OK || (sheaf__future_flags(future) & SHEAF__JOB_KEEP)) {
+        return status;
+    }
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    *dropped = future->job.out.value;
+    *drop = extra && extra->value_drop && sheaf__load_rlx(&future->job.state) != SHEAF__QUEUED;
+    future->job.out.value.ptr = extra ? extra->message : NULL;
+    if (extra) {
+        extra->message = NULL;
+    }
+    return SHEAF_CANCELLED;
+}
+
+static void finish_locking(sheaf_future *future, int status)
+{
+    sheaf_value value = {.u64 = 0};
+    bool drop = false;
+    sheaf__future_lock(future);
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    void (*value_drop)(sheaf_value) = extra ? extra->value_drop : NULL;
+    status = settle_late_request(future, status, &value, &drop);
+    sheaf__future_finish_locked(future, status);
+    /* The future may be gone from here on. */
+    if (drop) {
+        value_drop(value);
+    }
+}
+
+/* Puts the error object in the place of the value.  Requires: status is not OK, runner */
+static void set_error(sheaf_future *future, int status)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    sheaf_error *raised = extra ? extra->raised : NULL;
+    future->job.out.value.ptr = NULL;
+    if (raised && sheaf_error_code(raised) == status) {
+        extra->raised = NULL;
+        future->job.out.value.ptr = raised;
+    }
+}
+
+void sheaf__future_finish(sheaf_future *future, int status)
+{
+    if (SHEAF__UNLIKELY(status != SHEAF_OK)) {
+        set_error(future, status);
+    }
+    /* relaxed: published by the step to DONE. */
+    sheaf__store_rlx(&future->job.at.status, (uint32_t)status);
+    if (sheaf__load_rlx(&future->job.word) == SHEAF__WORD_REFERENCE) {
+        sheaf__store_rlx(&future->job.state, SHEAF__FINISHING); /* R1 */
+        sheaf__fence_light();
+        if (SHEAF__LIKELY(sheaf__load_rlx(&future->job.word) == SHEAF__WORD_REFERENCE)) {
+            /* R3.  release: publishes the outcome to whoever sees DONE.
+             * The future may be gone from here on. */
+            sheaf__store_rel(&future->job.state, SHEAF__DONE);
+            return;
+        }
+    }
+    sheaf__store_rlx(&future->job.state, SHEAF__ENDING);
+    sheaf__inspect_pass(sheaf_pool_current());
+    finish_locking(future, status);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+bool sheaf_done(const sheaf_future *future)
+{
+    return future && sheaf__future_done(future);
+}
+
+bool sheaf_cancelled(const sheaf_future *future)
+{
+    return sheaf_done(future) && sheaf__future_outcome(future) == SHEAF_CANCELLED;
+}
+
+int sheaf_future_status(const sheaf_future *future)
+{
+    if (!future) {
+        return SHEAF_INVALID;
+    }
+    return sheaf__future_done(future) ? sheaf__future_outcome(future) : SHEAF_STATE;
+}
+
+sheaf_error *sheaf__future_error(const sheaf_future *future)
+{
+    return sheaf__future_outcome(future) == SHEAF_OK ? NULL
+                                                     : (sheaf_error *)future->job.out.value.ptr;
+}
+
+/* A body that returned a code without raising has no error object: it is made for the first who
+ * asks, and kept, so that all see the same one. */
+static sheaf_error *make_told_error(sheaf_future *future, int status)
+{
+    char name[NAME_TOLD];
+    sheaf__future_name_text(future, name, sizeof name);
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    sheaf_error *made = sheaf__error_make(status, name, extra ? extra->place : NULL, NULL);
+    sheaf__future_lock(future);
+    sheaf_error *error = sheaf__future_error(future);
+    if (!error) {
+        future->job.out.value.ptr = made;
+        error = made;
+        made = NULL;
+    }
+    sheaf_error_retain(error);
+    sheaf__future_unlock(future);
+    sheaf_error_release(made);
+    return error;
+}
+
+sheaf_error *sheaf__future_told_error(sheaf_future *future)
+{
+    int status = sheaf__future_outcome(future);
+    if (status == SHEAF_OK) {
+        return NULL;
+    }
+    if (sheaf__future_flags(future) & SHEAF__JOB_STATIC) {
+        return sheaf__error_of_status(status);
+    }
+    sheaf__future_lock(future);
+    sheaf_error *error = sheaf_error_retain(sheaf__future_error(future));
+    sheaf__future_unlock(future);
+    if (error || status == SHEAF_CANCELLED) {
+        return error;
+    }
+    return make_told_error(future, status);
+}
+
+static void mark_looked(sheaf_future *future)
+{
+    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_LOOKED)) {
+        sheaf__or_rlx(&future->job.word, SHEAF__WORD_LOOKED);
+    }
+}
+
+void sheaf__task_set_raised(sheaf_future *task, sheaf_error *error)
+{
+    struct sheaf__extra *extra =
+        error ? sheaf__future_need_extra(task) : sheaf__future_extra(task);
+    if (extra) {
+        sheaf_error *before = extra->raised;
+        extra->raised = sheaf_error_retain(error);
+        sheaf_error_release(before);
+    }
+}
+
+int sheaf__future_read(sheaf_future *future, sheaf_future *task, sheaf_value *value)
+{
+    int status = sheaf__future_outcome(future);
+    if (SHEAF__LIKELY(status == SHEAF_OK)) {
+        if (value) {
+            *value = future->job.out.value;
+        }
+        return SHEAF_OK;
+    }
+    mark_looked(future);
+    if (task) {
+        sheaf_error *error = sheaf__future_told_error(future);
+        sheaf__task_set_raised(task, error);
+        sheaf_error_release(error);
+        if (status == SHEAF_CANCELLED) {
+            sheaf__task_note_cancelled(task);
+        }
+    }
+    return status;
+}
+
+int sheaf_result(sheaf_future *future, sheaf_value *value)
+{
+    if (!future) {
+        return SHEAF_INVALID;
+    }
+    if (!sheaf__future_done(future)) {
+        return SHEAF_STATE;
+    }
+    return sheaf__future_read(future, NULL, value);
+}
+
+sheaf_error *sheaf_future_error(sheaf_future *future)
+{
+    if (!sheaf_done(future) || sheaf__future_outcome(future) == SHEAF_OK) {
+        return NULL;
+    }
+    mark_looked(future);
+    return sheaf__future_told_error(future);
+}
+
+int sheaf_take(sheaf_future *future, sheaf_value *value)
+{
+    if (!future) {
+        return SHEAF_INVALID;
+    }
+    if (!sheaf__future_done(future)) {
+        return SHEAF_STATE;
+    }
+    if (sheaf__future_outcome(future) == SHEAF_OK &&
+        (sheaf__or_acq_rel(&future->job.word, SHEAF__WORD_TAKEN) & SHEAF__WORD_TAKEN)) {
+        return SHEAF_STATE;
+    }
+    return sheaf__future_read(future, NULL, value);
+}
+
+void *sheaf_future_data(const sheaf_future *future)
+{
+    struct sheaf__extra *extra = future ? sheaf__future_extra(future) : NULL;
+    return extra ? extra->data : NULL;
+}
+
+uint64_t sheaf_future_stamp(const sheaf_future *future)
+{
+    struct sheaf__extra *extra = sheaf_done(future) ? sheaf__future_extra(future) : NULL;
+    return extra ? extra->stamp : 0;
+}
+
+/* ---------------------------------------------------------------- names */
+
+size_t sheaf_future_name(const sheaf_future *given, char *buffer, size_t size)
+{
+    if (!given) {
+        if (size) {
+            buffer[0] = '\0';
+        }
+        return 0;
+    }
+    /* The number of a default name is drawn when first asked for: not an observable change. */
+    sheaf_future *future = (sheaf_future *)(uintptr_t)given;
+    sheaf_pool *pool = sheaf__future_pool(future);
+    struct sheaf__extra *extra =
+        pool ? sheaf__future_need_extra(future) : sheaf__future_extra(future);
+    if (!extra) {
+        return sheaf__future_name_text(future, buffer, size);
+    }
+    sheaf__future_lock(future);
+    if (!extra->name && !extra->number) {
+        extra->number = sheaf__add_rlx(&pool->names, 1) + 1;
+    }
+    size_t length = sheaf__future_name_text(future, buffer, size);
+    sheaf__future_unlock(future);
+    return length;
+}
+
+int sheaf_future_set_name(sheaf_future *future, const char *name)
+{
+    if (!future || !name || (sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
+        return SHEAF_INVALID;
+    }
+    struct sheaf__extra *extra = sheaf__future_need_extra(future);
+    size_t size = strlen(name) + 1;
+    char *copy = extra ? sheaf__alloc(size) : NULL;
+    if (!copy) {
+        return SHEAF_NOMEM;
+    }
+    memcpy(copy, name, size);
+    sheaf__future_lock(future);
+    char *before = extra->name;
+    size_t before_size = extra->name_size;
+    extra->name = copy;
+    extra->name_size = size;
+    sheaf__future_unlock(future);
+    sheaf__free(before, before_size);
+    return SHEAF_OK;
+}

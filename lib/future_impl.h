@@ -1,0 +1,386 @@
+/* The record of a future, its states, and who may touch what in which of them.
+ *
+ * Nomenclature.  The *runner* is the worker that runs a task's body.  The *awaiter* waits for the
+ * outcome.  A *holder* owns a reference.  The *maker* spawned the task.
+ *
+ * Two words carry the state.  `state` is written by whoever has the right to run the task, by plain
+ * stores; `word` is written by everybody, by read-modify-writes only:
+ *
+ *     word = references << 8 | TAKEN EXTRA LOOKED LOCK UNBIASED WAITER CANCEL DONE
+ *
+ *                      spawn                 claim by pop, thief, awaiter
+ *      (maker)  --------------->  QUEUED  ------------------------------>  RUNNING
+ *                                    |                                        | body returns
+ *                                    | cancelled: the body never runs         v
+ *                                    +------------------------------->   FINISHING
+ *                                                                     /            \
+ *                                            word is one reference,  /              \  anything else
+ *                                            no flag (biased)       v                v
+ *                                                                 DONE            ENDING
+ *                                                                                    | LOCK, outcome,
+ *                                                                                    v DONE, no LOCK
+ *                                                                                word & DONE
+ *
+ * Done is: state == DONE, or word & DONE.  Both are read with acquire and published with release.
+ *
+ * Bias.  A task that nobody but its maker's worker has touched completes by plain stores:
+ *
+ *     runner                                     who comes from outside (revoke)
+ *     R1 state = FINISHING                       O1 word |= UNBIASED
+ *        light fence                                heavy fence
+ *     R2 read word                               O2 read state
+ *     R3 word is one reference: state = DONE        while FINISHING: wait
+ *        else state = ENDING, the locked way        DONE: word |= DONE
+ *
+ *   Forbidden: R2 sees no flag and O2 sees RUNNING.  So either the runner takes the locked way, or
+ *   the outsider waits until the runner has decided.  From then on only `word` counts, and it has
+ *   one winner.  A thief marks what it steals UNBIASED under the victim's lock; tasks from outside,
+ *   promises, and a task that suspends are UNBIASED without a heavy fence, since nobody else runs
+ *   them at that moment.  Where the fences are full every task is born UNBIASED: the biased way
+ *   would cost the same fence and give less.
+ *
+ * LOCK is a spin bit that guards: the list of waiters, `asked`, `extra` (its making, not its
+ * owner-only members), and the step to DONE.  Rank 2; never two of them at a time; queue locks are
+ * taken inside of it.
+ *
+ * Per state, who may do what:
+ *   QUEUED     queues own up.next, out.prev, at.slot, where.  Holders may add waiters, ask.
+ *   RUNNING    the runner owns out.value, enclosing, extra->raised, extra->locals.  `awaiting` is
+ *              written by the task itself, read by askers under LOCK (lib/cancel.c).
+ *   done       outcome (at.status, out.value) is read-only for every holder until the last
+ *              reference goes; TAKEN says that the value has been moved out.
+ *   last reference, done: the holder that drops it destroys the record.
+ *   last reference, not done: the runner destroys it when it ends.
+ * A frame's record (FRAME) has one reference, its maker's, and is never destroyed, only left. */
+#ifndef SHEAF_LIB_FUTURE_IMPL_H
+#define SHEAF_LIB_FUTURE_IMPL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sheaf/future.h>
+#include <sheaf/task.h>
+
+#include "lib/atomics.h"
+#include "lib/job.h"
+#include "lib/pool_impl.h"
+#include "lib/wait.h"
+#include "lib/worker.h"
+
+enum sheaf__task_state {
+    SHEAF__QUEUED = 0,
+    SHEAF__RUNNING,
+    SHEAF__FINISHING,
+    SHEAF__ENDING,
+    SHEAF__DONE
+};
+
+#define SHEAF__WORD_DONE 0x01U     /* the outcome is there */
+#define SHEAF__WORD_CANCEL 0x02U   /* a request is undelivered; set and cleared under LOCK */
+#define SHEAF__WORD_WAITER 0x04U   /* `waiters` is valid and not empty; changes under LOCK */
+#define SHEAF__WORD_UNBIASED 0x08U /* the runner must take the locked way; never cleared */
+#define SHEAF__WORD_LOCK 0x10U
+#define SHEAF__WORD_LOOKED 0x20U /* somebody has looked at the error; never cleared */
+#define SHEAF__WORD_EXTRA 0x40U  /* `extra` is valid; never cleared while alive */
+#define SHEAF__WORD_TAKEN 0x80U  /* the value was moved out; never cleared */
+#define SHEAF__WORD_REFERENCE 0x100U
+
+/* asked = last delivered origin : 3 | pending origin : 3 | passed : 1 | undelivered : 5 | count : 20
+ * Changed under LOCK, the last origin also by the task itself. */
+#define SHEAF__ASKED_COUNT 0x000fffffU
+#define SHEAF__ASKED_UNDELIVERED 0x00100000U /* one of them; the field saturates */
+#define SHEAF__ASKED_UNDELIVERED_MASK 0x01f00000U
+#define SHEAF__ASKED_PASSED 0x02000000U /* a request went on to what this task awaits */
+#define SHEAF__ASKED_PENDING_SHIFT 26
+#define SHEAF__ASKED_LAST_SHIFT 29
+
+/* awaiting: what a task waits for, with a tag in its low bits.  0: it does not wait. */
+#define SHEAF__AWAITING_CALLED 0U  /* a future whose body is called on this stack */
+#define SHEAF__AWAITING_FUTURE 1U  /* a future; this task is parked, or about to */
+#define SHEAF__AWAITING_WAIT 2U    /* a struct sheaf__wait: a sleep, a lock and the like */
+#define SHEAF__AWAITING_TAG 3U
+
+struct sheaf__node;
+struct sheaf__locals;
+
+/* What few futures have.  Made before the future is published, or under LOCK; freed with it. */
+struct sheaf__extra {
+    char *name; /* allocated; guarded by LOCK once published */
+    size_t name_size;
+    void *data;        /* const */
+    const char *place; /* const */
+    void (*arg_drop)(void *arg);
+    void (*value_drop)(sheaf_value value);
+    void *copy; /* the copied arguments, allocated */
+    size_t copy_size;
+    size_t stack_size;            /* const; 0: the pool's */
+    unsigned flags;               /* const: SHEAF_SPAWN_... */
+    sheaf_pool *outside_of;       /* a pending promise that counts as in outside hands */
+    sheaf_error *raised;          /* runner only: what the task fails with if the code fits */
+    sheaf_error *message;         /* guarded by LOCK: of the undelivered request */
+    struct sheaf__locals *locals; /* runner only, inherited */
+    uint64_t stamp;               /* written once, before DONE */
+    uint64_t number;              /* of the default name, guarded by LOCK; 0: none yet */
+    unsigned masks;               /* runner only: nested masks */
+    struct sheaf__drain *drain;   /* guarded by LOCK: callbacks being run (lib/callback.c) */
+};
+
+struct sheaf_future {
+    struct sheaf__job job;
+    sheaf_fn *fn; /* const */
+    union {
+        void *arg;                      /* until the body is called */
+        struct sheaf_future *enclosing; /* then: the task on whose stack it was called, or NULL */
+    } in;
+    struct sheaf__node *waiters; /* ring in the order of registration; valid if WAITER */
+    struct sheaf__extra *extra;  /* valid if EXTRA */
+};
+
+/* Who wants to hear of a completion.  In the list of a future, guarded by its LOCK; after the
+ * completer has detached the list, the completer's until it has woken or passed the node. */
+struct sheaf__node {
+    struct sheaf__node *next;
+    struct sheaf__node *previous;
+    /* A sleeper, or NULL. */
+    struct sheaf__wait *wait;
+    /* Called instead when there is no sleeper, without a lock.  The node may be freed in it.
+     * Returns: true when it has taken over the rest of the list (lib/callback.c) */
+    bool (*notify)(struct sheaf__node *node, sheaf_future *future);
+    /* Set by the completer when a sleeper was woken by somebody else: it is done with the node. */
+    SHEAF__ATOMIC(uint8_t) passed;
+};
+
+static inline struct sheaf_future *sheaf__future_of_job(struct sheaf__job *job)
+{
+    return SHEAF__CONTAINER(job, struct sheaf_future, job);
+}
+
+/* ---------------------------------------------------------------- state */
+
+static inline uint32_t sheaf__future_flags(const sheaf_future *future)
+{
+    return sheaf__load_rlx(&future->job.flags);
+}
+
+static inline bool sheaf__future_is_task(const sheaf_future *future)
+{
+    return !(sheaf__future_flags(future) & (SHEAF__JOB_BARE | SHEAF__JOB_STATIC));
+}
+
+/* Whether the outcome is there.  acquire: pairs with the release in the step to DONE. */
+static inline bool sheaf__future_done(const sheaf_future *future)
+{
+    return sheaf__load_acq(&future->job.state) == SHEAF__DONE ||
+           (sheaf__load_acq(&future->job.word) & SHEAF__WORD_DONE);
+}
+
+/* The outcome's status.  Requires: done */
+static inline int sheaf__future_outcome(const sheaf_future *future)
+{
+    return (int)sheaf__load_rlx(&future->job.at.status);
+}
+
+/* Takes LOCK and revokes the bias.  The future may be done. */
+void sheaf__future_lock(sheaf_future *future);
+static inline void sheaf__future_unlock(sheaf_future *future)
+{
+    sheaf__and_rel(&future->job.word, ~SHEAF__WORD_LOCK);
+}
+
+/* Waits until nobody holds LOCK. */
+void sheaf__future_wait_unlocked(sheaf_future *future);
+
+/* Keeps the record, a frame's too, from going, whoever owns references.  For short moments: the join
+ * of a frame's task waits for the end of such a hold.
+ *
+ * Requires: the caller knows that it is alive */
+void sheaf__future_hold(sheaf_future *future);
+void sheaf__future_unhold(sheaf_future *future);
+
+/* Leaves a frame's record that is done: waits for holds to end, gives up the contents. */
+void sheaf__future_leave_frame(sheaf_future *future);
+
+/* The pool whose workers run it: NULL for a static future. */
+sheaf_pool *sheaf__future_pool(const sheaf_future *future);
+
+/* The extra part if there is one; else NULL.  Runner, maker before publishing, or under LOCK. */
+static inline struct sheaf__extra *sheaf__future_extra(const sheaf_future *future)
+{
+    /* acquire: pairs with the release that installs it. */
+    return (sheaf__load_acq(&future->job.word) & SHEAF__WORD_EXTRA) ? future->extra : NULL;
+}
+
+/* The same, made if there is none.  NULL for want of memory.  LOCK is taken inside. */
+struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future);
+
+/* ---------------------------------------------------------------- making and ending */
+
+/* A record of the pool; NULL for want of memory.  `worker` is the calling one, or NULL. */
+sheaf_future *sheaf__future_new(sheaf_pool *pool, struct sheaf__worker *worker);
+
+/* Fills a record; everything but `in` and `fn`. */
+void sheaf__future_init(sheaf_future *future, uint8_t flags, uint32_t word);
+
+/* The immortal future that has failed with that status: NOMEM, CLOSED, INVALID or NOTASK. */
+sheaf_future *sheaf__future_failed(int status);
+
+/* Ends a task after its body has returned, or never ran (state QUEUED or RUNNING).
+ * The future may be gone on return. */
+void sheaf__future_finish(sheaf_future *future, int status);
+
+/* Ends a task whose body never ran, with that status; its arg_drop is called.
+ * Requires: the caller has claimed it.  The future may be gone on return. */
+void sheaf__task_finish_unrun(sheaf_future *future, int status);
+
+/* The locked way, for a future whose LOCK is held by the caller: outcome, DONE, no LOCK, waiters.
+ *
+ *   status  and, in out.value, the value or the error (given) */
+void sheaf__future_finish_locked(sheaf_future *future, int status);
+
+/* Appends a node; or takes it out: false when the completer has it.  Requires: LOCK, not done */
+void sheaf__future_add_node(sheaf_future *future, struct sheaf__node *node);
+
+void sheaf__future_unlink_node(sheaf_future *future, struct sheaf__node *node);
+
+/* Takes a node back.  On return the completer is done with it.
+ * Returns: false when the future is done */
+bool sheaf__future_remove_node(sheaf_future *future, struct sheaf__node *node);
+
+/* Wakes or notifies the nodes of a detached list, in order. */
+void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future);
+
+/* The error object of a failed or cancelled future, borrowed; may be NULL.  Requires: done */
+sheaf_error *sheaf__future_error(const sheaf_future *future);
+
+/* The error object of a failed future as it is told: never NULL when it failed; given. */
+sheaf_error *sheaf__future_told_error(sheaf_future *future);
+
+/* Makes `error` (shared, may be NULL) what the running task fails with. */
+void sheaf__task_set_raised(sheaf_future *task, sheaf_error *error);
+
+/* Hands the outcome to a reader: the value, or the error as raised in `task` (NULL: plain thread).
+ * Requires: done */
+int sheaf__future_read(sheaf_future *future, sheaf_future *task, sheaf_value *value);
+
+/* The name as text into a buffer, as snprintf. */
+size_t sheaf__future_name_text(const sheaf_future *future, char *buffer, size_t size);
+
+/* ---------------------------------------------------------------- waiting (lib/await.c) */
+
+/* Waits for a future in whatever way suits the caller.
+ *
+ *   deadline  on the caller's clock, SHEAF_FOREVER for none
+ *
+ * Returns: SHEAF_OK when it is done; SHEAF_TIMEOUT; SHEAF_CANCELLED, SHEAF_STATE, SHEAF_CYCLE,
+ *          SHEAF_NOMEM */
+int sheaf__future_wait(sheaf_future *future, sheaf_time deadline);
+
+/* One sleep of the calling task or thread, for everything but futures.
+ *
+ *     struct sheaf__sleep sleep;
+ *     SHEAF_TRY(sheaf__sleep_begin(&sleep, deadline));
+ *     ... register sleep.wait with what is waited for ...
+ *     uint32_t reason = sheaf__sleep_end(&sleep);
+ *
+ * The reason is never CANCEL on a plain thread.  For a task it is CANCEL also when a request arrived
+ * after another reason had won; `handed` then says that it was DONE, so that what was handed over
+ * can be passed on (P8). */
+struct sheaf__sleep {
+    struct sheaf__wait *wait;
+    sheaf_future *task; /* NULL: a plain thread */
+    sheaf_time deadline;
+    bool handed;
+    bool timed;
+    bool deaf; /* requests are not heard: the sleep is the way back from an interrupted one */
+    struct sheaf__timekeeper *keeper;
+    struct sheaf__timer timer;
+    struct sheaf__thread_wait thread;
+};
+
+/* Returns: SHEAF_OK; SHEAF_NOMEM: nothing to end.  A pending request is not looked at here. */
+int sheaf__sleep_begin(struct sheaf__sleep *sleep, sheaf_time deadline);
+
+/* The same for a sleep that no request ends. */
+int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep);
+uint32_t sheaf__sleep_end(struct sheaf__sleep *sleep);
+
+/* Ends a sleep that turned out not to be needed: nobody was told of its wait. */
+void sheaf__sleep_abandon(struct sheaf__sleep *sleep);
+
+/* Takes back what the running tasks on this stack are biased to: before it may move. */
+void sheaf__tasks_unbias(sheaf_future *task);
+
+/* ---------------------------------------------------------------- running (lib/task.c) */
+
+extern const struct sheaf__pool_ops sheaf__task_ops;
+
+/* Calls the body of a claimed task on the awaiter's stack, to its end. */
+void sheaf__task_call(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *child);
+
+/* Takes a queued task out of wherever it lies in the caller's pool.  Returns: false if too late */
+bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future);
+
+/* A task with all the trimmings. */
+sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn, void *arg);
+
+/* ---------------------------------------------------------------- cancelling (lib/cancel.c) */
+
+/* Asks.  `message` is shared, may be NULL. */
+bool sheaf__future_ask(sheaf_future *future, sheaf_origin origin, sheaf_error *message);
+
+/* Whether a request is to be delivered to the running task now. */
+static inline bool sheaf__task_is_asked(const sheaf_future *task)
+{
+    return (sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL) &&
+           !(sheaf__future_flags(task) & SHEAF__JOB_MASKED);
+}
+
+/* Delivers the undelivered request: the caller returns SHEAF_CANCELLED.
+ * Returns: SHEAF_CANCELLED; SHEAF_OK when it was withdrawn meanwhile */
+int sheaf__task_deliver(sheaf_future *task);
+
+/* Passes the undelivered request of the running task on to what it is about to await.
+ * Returns: whether that took it; the task then has none undelivered */
+bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future);
+
+/* What a SHEAF_CANCELLED that came out of an awaited future means to the awaiter. */
+void sheaf__task_note_cancelled(sheaf_future *task);
+
+/* Marks a task as asked by the shutdown that is under way. */
+void sheaf__task_mark_swept(sheaf_future *task);
+
+/* Checks whether a wait of `task` for `future` would close a circle of direct awaits. */
+int sheaf__task_check_cycle(sheaf_future *task, sheaf_future *future);
+
+/* ---------------------------------------------------------------- locals (lib/local.c) */
+
+struct sheaf__locals *sheaf__locals_retain(struct sheaf__locals *locals);
+void sheaf__locals_release(struct sheaf__locals *locals);
+
+/* ---------------------------------------------------------------- inspection (lib/inspect.c) */
+
+/* References to the pool's tasks that have not ended, as sheaf_all_tasks() gives them.
+ *
+ *   unswept  only those without SWEPT, which is then set */
+size_t sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, sheaf_future **tasks, size_t room);
+
+/* Called on the way to DONE by a runner that takes the locked way: waits while an inspection holds
+ * running tasks in place.  Requires: state is FINISHING or later, a light fence was issued since */
+void sheaf__inspect_pass(sheaf_pool *pool);
+
+/* ---------------------------------------------------------------- callbacks (lib/callback.c) */
+
+/* Whether this task is one that runs callbacks: the program does not see it. */
+bool sheaf__task_is_drain(const sheaf_future *task);
+
+/* The same, and the tasks that sheaf_run() itself needs. */
+bool sheaf__task_is_hidden(const sheaf_future *task);
+
+/* Runs a drain that no worker will run, on the calling thread. */
+void sheaf__drain_run_here(sheaf_future *drain);
+
+/* Frees the drain state of a future that is being destroyed. */
+void sheaf__drain_free(struct sheaf__drain *state);
+
+#endif

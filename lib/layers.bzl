@@ -1,0 +1,118 @@
+"""Every file of the library and the layer that it belongs to, the lowest layer first.
+
+A layer sees its own headers and those of the layers before it in this list, nothing else. To add a
+file to the library add its name here; headers and sources are told apart by their suffix.
+"""
+
+LAYERS = {
+    "platform": [
+        "platform/clock.c",
+        "platform/clock.h",
+        "platform/context.h",
+        "platform/cpu.h",
+        "platform/cpus.c",
+        "platform/cpus.h",
+        "platform/membarrier.c",
+        "platform/membarrier.h",
+        "platform/park.c",
+        "platform/park.h",
+        "platform/sanitize.h",
+        "platform/self.c",
+        "platform/self.h",
+        "platform/stack.c",
+        "platform/stack.h",
+        "platform/thread.c",
+        "platform/thread.h",
+    ],
+    "base": [
+        "alloc.c",
+        "alloc.h",
+        "atomics.c",
+        "atomics.h",
+        "error.c",
+        "error_impl.h",
+        "heap.h",
+        "list.h",
+        "spin.c",
+        "spin.h",
+        "time.c",
+        "timer.c",
+        "timer.h",
+    ],
+    "mechanism": [
+        "deque.c",
+        "deque.h",
+        "fiber.c",
+        "fiber.h",
+        "idle.c",
+        "idle.h",
+        "job.h",
+        "runq.c",
+        "runq.h",
+        "slab.c",
+        "slab.h",
+        "timekeeper.c",
+        "timekeeper.h",
+        "wait.c",
+        "wait.h",
+    ],
+    "runtime": [
+        "pool.c",
+        "pool_impl.h",
+        "worker.c",
+        "worker.h",
+    ],
+    "core": [
+        "await.c",
+        "callback.c",
+        "cancel.c",
+        "future.c",
+        "future_impl.h",
+        "inspect.c",
+        "local.c",
+        "promise.c",
+        "run.c",
+        "sync.c",
+        "task.c",
+    ],
+    "compose": [
+    ],
+}
+
+TOP_LAYER = LAYERS.keys()[-1]
+
+# The context switch is the one part of the platform that exists in several forms.
+CONTEXT = {
+    "x86_64": [
+        "platform/context_asm.c",
+        "platform/context_x86_64.S",
+    ],
+    "aarch64": [
+        "platform/context_aarch64.S",
+        "platform/context_asm.c",
+    ],
+    "ucontext": [
+        "platform/context_ucontext.c",
+    ],
+}
+
+def layer_below(name):
+    """Returns the name of the next lower layer, or None for the lowest."""
+    names = LAYERS.keys()
+    index = names.index(name)
+    return names[index - 1] if index else None
+
+def headers(files):
+    return [name for name in files if name.endswith(".h")]
+
+def sources(files):
+    return [name for name in files if not name.endswith(".h")]
+
+def all_files():
+    """Returns the files of all layers, without the context switch."""
+    return [name for files in LAYERS.values() for name in files]
+
+def unlisted(files):
+    """Returns those of `files` that no layer names."""
+    listed = all_files() + [name for files in CONTEXT.values() for name in files]
+    return [name for name in files if name not in listed]

@@ -1,0 +1,496 @@
+#include "lib/pool_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/alloc.h"
+#include "lib/error_impl.h"
+#include "lib/platform/clock.h"
+#include "lib/platform/cpus.h"
+#include "lib/platform/thread.h"
+
+#define STACK_SIZE_MAX ((size_t)1 << 30)
+
+/* ---------------------------------------------------------------- options */
+
+/* The caller's options as this library knows them: members that it does not give are 0. */
+static int read_options(const sheaf_options *given, sheaf_options *options)
+{
+    memset(options, 0, sizeof *options);
+    if (given) {
+        if (given->size < sizeof(size_t) || given->size > sizeof *options) {
+            return SHEAF_INVALID;
+        }
+        memcpy(options, given, given->size);
+    }
+    bool one_worker = options->seed || options->schedule == SHEAF_SCHEDULE_FIFO;
+    if (options->workers == 0) {
+        unsigned usable = sheaf__cpus_usable();
+        options->workers = one_worker ? 1 : (int)(usable < SHEAF_WORKERS_MAX ? usable
+                                                                             : SHEAF_WORKERS_MAX);
+    }
+    bool sizes_fit = options->workers > 0 && options->workers <= SHEAF_WORKERS_MAX &&
+                     (options->stack_size == 0 || (options->stack_size >= SHEAF__STACK_SIZE_MIN &&
+                                                   options->stack_size <= STACK_SIZE_MAX));
+    bool kinds_fit =
+        (options->clock == SHEAF_CLOCK_REAL || options->clock == SHEAF_CLOCK_VIRTUAL) &&
+        (options->schedule == SHEAF_SCHEDULE_STEAL || options->schedule == SHEAF_SCHEDULE_FIFO) &&
+        !(one_worker && options->workers > 1) && !(options->flags & ~(unsigned)SHEAF_POOL_STAMPS);
+    return sizes_fit && kinds_fit ? SHEAF_OK : SHEAF_INVALID;
+}
+
+static void apply_options(sheaf_pool *pool, const sheaf_options *options)
+{
+    pool->worker_count = (unsigned)options->workers;
+    pool->flags = options->flags;
+    pool->deterministic = options->seed || options->schedule == SHEAF_SCHEDULE_FIFO;
+    pool->is_virtual = options->clock == SHEAF_CLOCK_VIRTUAL;
+    pool->seed = options->seed;
+    pool->unhandled = options->unhandled;
+    pool->hook_context = options->hook_context;
+    snprintf(pool->name, sizeof pool->name, "%.*s", (int)sizeof pool->name - 1,
+             options->name ? options->name : "sheaf");
+}
+
+/* ---------------------------------------------------------------- opening */
+
+static int init_locks(sheaf_pool *pool)
+{
+    if (pthread_mutex_init(&pool->hook_lock, NULL)) {
+        return SHEAF_NOMEM;
+    }
+    if (pthread_mutex_init(&pool->inspect_lock, NULL)) {
+        goto destroy_hook;
+    }
+    if (pthread_mutex_init(&pool->rest_lock, NULL)) {
+        goto destroy_inspect;
+    }
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes)) {
+        goto destroy_rest;
+    }
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    int error = pthread_cond_init(&pool->rested, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (!error) {
+        return SHEAF_OK;
+    }
+destroy_rest:
+    pthread_mutex_destroy(&pool->rest_lock);
+destroy_inspect:
+    pthread_mutex_destroy(&pool->inspect_lock);
+destroy_hook:
+    pthread_mutex_destroy(&pool->hook_lock);
+    return SHEAF_NOMEM;
+}
+
+static void destroy_locks(sheaf_pool *pool)
+{
+    pthread_cond_destroy(&pool->rested);
+    pthread_mutex_destroy(&pool->rest_lock);
+    pthread_mutex_destroy(&pool->inspect_lock);
+    pthread_mutex_destroy(&pool->hook_lock);
+}
+
+static size_t workers_bytes(const sheaf_pool *pool)
+{
+    return pool->worker_count * sizeof(struct sheaf__worker);
+}
+
+static int init_workers(sheaf_pool *pool)
+{
+    pool->workers = sheaf__alloc_aligned(workers_bytes(pool), SHEAF__CACHE_LINE);
+    if (!pool->workers) {
+        return SHEAF_NOMEM;
+    }
+    unsigned made = 0;
+    while (made < pool->worker_count &&
+           sheaf__worker_init(&pool->workers[made], pool, (uint16_t)made) == SHEAF_OK) {
+        made++;
+    }
+    if (made == pool->worker_count) {
+        return SHEAF_OK;
+    }
+    while (made > 0) {
+        sheaf__worker_destroy(&pool->workers[--made]);
+    }
+    sheaf__free(pool->workers, workers_bytes(pool));
+    return SHEAF_NOMEM;
+}
+
+static void destroy_workers(sheaf_pool *pool)
+{
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        sheaf__worker_destroy(&pool->workers[i]);
+    }
+    sheaf__free(pool->workers, workers_bytes(pool));
+}
+
+static int wait_rested(sheaf_pool *pool, int64_t deadline)
+{
+    if (deadline == SHEAF_FOREVER) {
+        return pthread_cond_wait(&pool->rested, &pool->rest_lock);
+    }
+    if (deadline < 0) {
+        deadline = 0;
+    }
+    struct timespec until = {
+        .tv_sec = (time_t)(deadline / 1000000000),
+        .tv_nsec = (long)(deadline % 1000000000),
+    };
+    return pthread_cond_timedwait(&pool->rested, &pool->rest_lock, &until);
+}
+
+void sheaf__pool_worker_left(sheaf_pool *pool)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    pool->workers_left++;
+    pthread_cond_broadcast(&pool->rested);
+    pthread_mutex_unlock(&pool->rest_lock);
+}
+
+static void tell_workers_to_leave(sheaf_pool *pool)
+{
+    /* release: pairs with the acquire in the workers' look at the phase. */
+    sheaf__store_rel(&pool->phase, SHEAF__POOL_STOPPED);
+    sheaf__fence_full();
+    sheaf__idle_wake_all(&pool->idle);
+}
+
+static void join_workers(sheaf_pool *pool, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        pthread_join(pool->workers[i].thread, NULL);
+    }
+}
+
+static int start_workers(sheaf_pool *pool)
+{
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        struct sheaf__worker *worker = &pool->workers[i];
+        if (sheaf__thread_start(&worker->thread, sheaf__worker_thread, worker)) {
+            tell_workers_to_leave(pool);
+            join_workers(pool, i);
+            return SHEAF_NOMEM;
+        }
+    }
+    return SHEAF_OK;
+}
+
+/* Every fiber.  Bodies that were suspended on them never go on. */
+static void drop_fibers(sheaf_pool *pool)
+{
+    struct sheaf__link *link;
+    while ((link = sheaf__list_first(&pool->fibers.all)) != NULL) {
+        sheaf__fiber_destroy(&pool->fibers, SHEAF__CONTAINER(link, struct sheaf__fiber, all));
+    }
+    sheaf__fibers_destroy(&pool->fibers);
+}
+
+/* The last future of a retired pool has been released. */
+static void free_pool(struct sheaf__depot *depot)
+{
+    sheaf_pool *pool = SHEAF__CONTAINER(depot, sheaf_pool, depot);
+    if (!pool->fibers_dropped) {
+        drop_fibers(pool);
+    }
+    destroy_workers(pool);
+    sheaf__depot_destroy(depot);
+    destroy_locks(pool);
+    sheaf__free(pool, sizeof *pool);
+}
+
+static int init_parts(sheaf_pool *pool, size_t stack_size)
+{
+    if (init_locks(pool)) {
+        return SHEAF_NOMEM;
+    }
+    if (sheaf__timekeeper_init(&pool->keeper, pool->is_virtual, pool->name)) {
+        goto destroy_locks;
+    }
+    if (sheaf__fibers_init(&pool->fibers, stack_size)) {
+        goto destroy_keeper;
+    }
+    if (init_workers(pool)) {
+        goto destroy_fibers;
+    }
+    if (start_workers(pool) == SHEAF_OK) {
+        return SHEAF_OK;
+    }
+    destroy_workers(pool);
+destroy_fibers:
+    sheaf__fibers_destroy(&pool->fibers);
+destroy_keeper:
+    sheaf__timekeeper_destroy(&pool->keeper);
+destroy_locks:
+    destroy_locks(pool);
+    return SHEAF_NOMEM;
+}
+
+int sheaf__pool_open(const sheaf_options *given, const struct sheaf__pool_ops *ops,
+                     sheaf_pool **out)
+{
+    sheaf_options options;
+    SHEAF_TRY(read_options(given, &options));
+    sheaf_pool *pool = sheaf__alloc_zeroed(sizeof *pool);
+    if (!pool) {
+        return SHEAF_NOMEM;
+    }
+    pool->ops = ops;
+    apply_options(pool, &options);
+    sheaf__runq_init(&pool->inject);
+    sheaf__runq_init(&pool->woken);
+    sheaf__idle_init(&pool->idle);
+    sheaf__depot_init(&pool->depot, free_pool);
+    int status = init_parts(pool, options.stack_size);
+    if (status) {
+        sheaf__depot_destroy(&pool->depot);
+        sheaf__free(pool, sizeof *pool);
+        return status;
+    }
+    *out = pool;
+    return SHEAF_OK;
+}
+
+/* ---------------------------------------------------------------- stopping */
+
+int sheaf__pool_stop(sheaf_pool *pool, int64_t deadline)
+{
+    tell_workers_to_leave(pool);
+    int error = 0;
+    pthread_mutex_lock(&pool->rest_lock);
+    while (pool->workers_left < pool->worker_count && !error) {
+        error = wait_rested(pool, deadline);
+    }
+    bool all_left = pool->workers_left == pool->worker_count;
+    pthread_mutex_unlock(&pool->rest_lock);
+    if (!all_left) {
+        return SHEAF_TIMEOUT;
+    }
+    join_workers(pool, pool->worker_count);
+    return SHEAF_OK;
+}
+
+struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool)
+{
+    struct sheaf__job *job = sheaf__runq_pop(&pool->inject);
+    if (!job) {
+        job = sheaf__runq_pop(&pool->woken);
+    }
+    for (unsigned i = 0; !job && i < pool->worker_count; i++) {
+        struct sheaf__worker *worker = &pool->workers[i];
+        job = sheaf__runq_pop(&worker->ready);
+        job = job ? job : sheaf__runq_pop(&worker->late);
+        job = job ? job : sheaf__runq_pop(&worker->pinned);
+        job = job ? job : sheaf__deque_pop(&worker->deque);
+    }
+    return job;
+}
+
+static bool has_suspended_fiber(sheaf_pool *pool)
+{
+    SHEAF__LIST_EACH(link, &pool->fibers.all) {
+        if (sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void sheaf__pool_retire(sheaf_pool *pool)
+{
+    sheaf__timekeeper_destroy(&pool->keeper);
+    /* Objects that abandoned tasks wait on may still point to their stacks: these stay as long as
+     * the pool's futures. */
+    pool->fibers_dropped = !has_suspended_fiber(pool);
+    if (pool->fibers_dropped) {
+        drop_fibers(pool);
+    }
+    sheaf__depot_retire(&pool->depot);
+}
+
+/* ---------------------------------------------------------------- work from outside */
+
+bool sheaf__pool_offer(sheaf_pool *pool, struct sheaf__job *first, struct sheaf__job *last,
+                       size_t count)
+{
+    if (!sheaf__runq_offer(&pool->inject, first, last, count)) {
+        return false;
+    }
+    sheaf__idle_announce(&pool->idle);
+    return true;
+}
+
+void sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job)
+{
+    sheaf__runq_push_front(&pool->inject, job);
+    sheaf__idle_announce(&pool->idle);
+}
+
+bool sheaf__pool_has_work(sheaf_pool *pool)
+{
+    if (!sheaf__runq_empty(&pool->woken) || !sheaf__runq_empty(&pool->inject)) {
+        return true;
+    }
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        struct sheaf__worker *worker = &pool->workers[i];
+        if (!sheaf__runq_empty(&worker->ready) || !sheaf__runq_empty(&worker->late) ||
+            !sheaf__deque_empty(&worker->deque)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---------------------------------------------------------------- the pool at rest */
+
+size_t sheaf__pool_suspended(sheaf_pool *pool)
+{
+    uint64_t parked = 0;
+    uint64_t resumed = 0;
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        resumed += sheaf__load_rlx(&pool->workers[i].counts.resumed);
+        parked += sheaf__load_rlx(&pool->workers[i].counts.parked);
+    }
+    return parked > resumed ? (size_t)(parked - resumed) : 0;
+}
+
+/* Wakes the task that waits for this moment.  Under the lock: it cannot leave its wait meanwhile. */
+static bool wake_rest_waiter(sheaf_pool *pool)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    struct sheaf__wait *wait = pool->rest_waiter;
+    pool->rest_waiter = NULL;
+    bool woken = wait && sheaf__wake(wait, SHEAF__WAIT_DONE);
+    pthread_mutex_unlock(&pool->rest_lock);
+    return woken;
+}
+
+static void note_rest(sheaf_pool *pool, bool held)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    pool->rests++;
+    pool->rest_suspended = sheaf__pool_suspended(pool);
+    pool->deadlock = pool->is_virtual && !held && pool->rest_suspended > 0 &&
+                     sheaf__load_seq(&pool->outside) == 0;
+    pthread_cond_broadcast(&pool->rested);
+    pthread_mutex_unlock(&pool->rest_lock);
+}
+
+bool sheaf__pool_at_rest(sheaf_pool *pool)
+{
+    if (wake_rest_waiter(pool)) {
+        return true;
+    }
+    bool held = sheaf__load_seq(&pool->holds) > 0;
+    if (pool->is_virtual && !held && sheaf__timekeeper_advance(&pool->keeper)) {
+        return true;
+    }
+    note_rest(pool, held);
+    return false;
+}
+
+int sheaf__pool_wait_rest(sheaf_pool *pool, uint64_t *seen, int64_t deadline)
+{
+    int error = 0;
+    pthread_mutex_lock(&pool->rest_lock);
+    if (*seen == 0) {
+        *seen = pool->rests;
+        pthread_mutex_unlock(&pool->rest_lock);
+        /* A pool that is at rest already looks again and tells. */
+        sheaf__fence_full();
+        sheaf__idle_wake_one(&pool->idle);
+        pthread_mutex_lock(&pool->rest_lock);
+    }
+    while (pool->rests == *seen && !error) {
+        error = wait_rested(pool, deadline);
+    }
+    bool rested = pool->rests != *seen;
+    bool deadlock = pool->deadlock;
+    *seen = pool->rests;
+    pthread_mutex_unlock(&pool->rest_lock);
+    return !rested ? SHEAF_TIMEOUT : deadlock ? SHEAF_DEADLOCK : SHEAF_OK;
+}
+
+void sheaf_clock_hold(sheaf_pool *pool)
+{
+    if (pool) {
+        sheaf__add_seq(&pool->holds, 1);
+    }
+}
+
+void sheaf_clock_release(sheaf_pool *pool)
+{
+    if (pool && sheaf__sub_seq(&pool->holds, 1) == 1) {
+        /* Everybody may have gone to sleep on a held clock. */
+        sheaf__idle_wake_one(&pool->idle);
+    }
+}
+
+int64_t sheaf__pool_real_deadline(sheaf_pool *pool, int64_t deadline)
+{
+    if (deadline == SHEAF_FOREVER || !pool->is_virtual) {
+        return deadline;
+    }
+    int64_t left = sheaf__deadline_after(deadline, -sheaf__timekeeper_now(&pool->keeper));
+    return sheaf__deadline_after(sheaf__clock_monotonic(), left);
+}
+
+/* ---------------------------------------------------------------- queries */
+
+int sheaf_pool_workers(const sheaf_pool *pool)
+{
+    return pool ? (int)pool->worker_count : 0;
+}
+
+sheaf_time sheaf_pool_now(sheaf_pool *pool)
+{
+    return pool ? sheaf__timekeeper_now(&pool->keeper) : sheaf__clock_monotonic();
+}
+
+sheaf_pool *sheaf_pool_current(void)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    return worker ? worker->pool : NULL;
+}
+
+sheaf_time sheaf_now(void)
+{
+    return sheaf_pool_now(sheaf_pool_current());
+}
+
+int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
+{
+    if (!pool || !stats || stats->size != sizeof *stats) {
+        return SHEAF_INVALID;
+    }
+    *stats = (sheaf_stats){.size = sizeof *stats};
+    stats->spawned = sheaf__load_rlx(&pool->spawned_outside);
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        struct sheaf__counters *counts = &pool->workers[i].counts;
+        stats->spawned += sheaf__load_rlx(&counts->spawned);
+        stats->finished += sheaf__load_rlx(&counts->ran);
+        stats->inlined += sheaf__load_rlx(&counts->inlined);
+        stats->stolen += sheaf__load_rlx(&counts->stolen);
+        stats->parked += sheaf__load_rlx(&counts->parked);
+        stats->woken += sheaf__load_rlx(&counts->resumed);
+    }
+    stats->finished += stats->inlined;
+    stats->wakeups = sheaf__load_rlx(&pool->idle.wakeups);
+    stats->timers = sheaf__load_rlx(&pool->keeper.started);
+    stats->suspended = sheaf__pool_suspended(pool);
+    stats->stacks = sheaf__load_rlx(&pool->fibers.count);
+    return SHEAF_OK;
+}
+
+void sheaf__pool_report(sheaf_pool *pool, const sheaf_error *error, const char *task_name)
+{
+    pthread_mutex_lock(&pool->hook_lock);
+    if (pool->unhandled) {
+        pool->unhandled(pool->hook_context, error, task_name);
+    } else {
+        sheaf__unhandled_default(NULL, error, task_name);
+    }
+    pthread_mutex_unlock(&pool->hook_lock);
+}

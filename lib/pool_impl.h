@@ -1,0 +1,133 @@
+/* A pool's parts, and what the layers above install in it. */
+#ifndef SHEAF_LIB_POOL_IMPL_H
+#define SHEAF_LIB_POOL_IMPL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sheaf/pool.h>
+
+#include "lib/atomics.h"
+#include "lib/fiber.h"
+#include "lib/idle.h"
+#include "lib/runq.h"
+#include "lib/slab.h"
+#include "lib/timekeeper.h"
+#include "lib/worker.h"
+
+#define SHEAF__POOL_NAME_SIZE 12
+
+/* What the runtime calls upwards: it knows jobs, not tasks. */
+struct sheaf__pool_ops {
+    /* Runs the task to its end on the calling loop's stack.  The worker may be another one after. */
+    void (*run)(struct sheaf__worker *worker, struct sheaf__job *job);
+    /* Ends a task that cannot be started, with that status. */
+    void (*refuse)(struct sheaf_pool *pool, struct sheaf__job *job, int status);
+    /* Or-ed into the word of a task that leaves its maker's deque, or, without the cheap fence, of
+     * every task: somebody else than its maker's worker may run it. */
+    uint32_t stolen;
+};
+
+/* Life of a pool: OPEN -> CLOSING (no new work from outside) -> STOPPED (workers leave). */
+enum sheaf__pool_phase {
+    SHEAF__POOL_OPEN = 0,
+    SHEAF__POOL_CLOSING = 1,
+    SHEAF__POOL_STOPPED = 2
+};
+
+struct sheaf_pool {
+    /* Const after the pool has opened. */
+    const struct sheaf__pool_ops *ops;
+    struct sheaf__worker *workers;
+    unsigned worker_count;
+    unsigned flags; /* SHEAF_POOL_... */
+    bool deterministic;
+    bool is_virtual;
+    uint64_t seed;
+    char name[SHEAF__POOL_NAME_SIZE];
+    sheaf_unhandled_fn *unhandled;
+    void *hook_context;
+    pthread_mutex_t hook_lock; /* rank 0: one call of a hook at a time */
+
+    struct sheaf__runq inject; /* tasks from outside; in the deterministic mode everything */
+    struct sheaf__runq woken;  /* fibers woken from outside of the workers */
+    struct sheaf__idle idle;
+    struct sheaf__timekeeper keeper;
+    struct sheaf__fibers fibers;
+    struct sheaf__depot depot;
+
+    bool fibers_dropped; /* written by the closing thread before the depot is retired */
+
+    SHEAF__ATOMIC(uint8_t) phase;
+    SHEAF__ATOMIC(uint32_t) holds;          /* of a virtual clock */
+    SHEAF__ATOMIC(uint32_t) outside;        /* pending promises made on plain threads */
+    SHEAF__ATOMIC(uint64_t) stamps;         /* completions counted so far */
+    SHEAF__ATOMIC(uint64_t) names;          /* default names given so far */
+    SHEAF__ATOMIC(uint64_t) spawned_outside; /* statistics */
+    SHEAF__ATOMIC(uint8_t) inspecting;      /* lib/inspect.c holds running tasks in place */
+    pthread_mutex_t inspect_lock;           /* rank 1: one inspection at a time */
+
+    /* The pool at rest: every worker asleep, nothing queued. */
+    pthread_mutex_t rest_lock; /* rank 4: guards what follows */
+    pthread_cond_t rested;     /* something below has changed */
+    uint64_t rests;            /* how often it was seen at rest */
+    size_t rest_suspended;     /* parked fibers when it was seen at rest last */
+    bool deadlock;             /* then: tasks suspended, nothing left that could wake them */
+    struct sheaf__wait *rest_waiter; /* a task that sleeps until the pool is at rest otherwise */
+    bool run_ended;            /* sheaf_run()'s own task has ended */
+    bool close_called;         /* a close is under way */
+    unsigned workers_left;     /* workers that have ended */
+};
+
+/* Opens a pool whose tasks are run by `ops`. */
+int sheaf__pool_open(const sheaf_options *options, const struct sheaf__pool_ops *ops,
+                     sheaf_pool **out);
+
+/* Tells the workers to leave and joins their threads.  Suspended tasks stay where they are.
+ *
+ * Returns: SHEAF_OK; SHEAF_TIMEOUT when a body still runs at the (real) deadline: call again */
+int sheaf__pool_stop(sheaf_pool *pool, int64_t deadline);
+
+/* A worker's thread is about to end. */
+void sheaf__pool_worker_left(sheaf_pool *pool);
+
+/* Takes the oldest job out of any queue of a stopped pool; NULL when all are empty. */
+struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool);
+
+/* Frees the pool, at once or when its last future is released.
+ * Requires: stopped, nothing queued */
+void sheaf__pool_retire(sheaf_pool *pool);
+
+/* Puts new tasks, linked by up.next, in the queue for work from outside.
+ * Returns: false when the pool takes nothing from outside any more; nothing changed */
+bool sheaf__pool_offer(sheaf_pool *pool, struct sheaf__job *first, struct sheaf__job *last,
+                       size_t count);
+
+/* The same for a job that the pool knows already, in front of all others. */
+void sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job);
+
+/* Looks whether any queue holds a job that anybody may take.  Not a promise: see lib/idle.h. */
+bool sheaf__pool_has_work(sheaf_pool *pool);
+
+/* Called by the last worker to lie down.  Returns: true when it made something runnable. */
+bool sheaf__pool_at_rest(sheaf_pool *pool);
+
+/* Waits until the pool was at rest once more than *seen says, which is updated; with *seen 0 until it
+ * was at rest after the call began.
+ *
+ * Returns: SHEAF_OK; SHEAF_TIMEOUT at the (real) deadline; SHEAF_DEADLOCK when it rests for good
+ * Context: plain thread */
+int sheaf__pool_wait_rest(sheaf_pool *pool, uint64_t *seen, int64_t deadline);
+
+/* How many fibers are parked.  Exact while the pool is at rest. */
+size_t sheaf__pool_suspended(sheaf_pool *pool);
+
+/* A copy of a deadline on this pool's clock as the real time at which a thread gives up. */
+int64_t sheaf__pool_real_deadline(sheaf_pool *pool, int64_t deadline);
+
+/* Calls the unhandled-error hook. */
+void sheaf__pool_report(sheaf_pool *pool, const sheaf_error *error, const char *task_name);
+
+#endif

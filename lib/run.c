@@ -1,0 +1,368 @@
+/* A pool's life as the program sees it: open, close, the default pool, sheaf_run(). */
+#include "lib/future_impl.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/error_impl.h"
+#include "lib/platform/clock.h"
+
+/* ---------------------------------------------------------------- process-wide state */
+
+static pthread_once_t fences_chosen = PTHREAD_ONCE_INIT;
+
+static void choose_fences(void)
+{
+    sheaf__fences_choose(true);
+}
+
+/* The default pool, and where reports go. */
+static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER; /* rank 0 */
+static sheaf_pool *default_pool;                                 /* guarded by process_lock */
+static sheaf_report_fn *report_hook;
+static void *report_context;
+
+static void report_to_stderr(void *context, const char *line)
+{
+    (void)context;
+    char text[512];
+    int length = snprintf(text, sizeof text, "sheaf: %s\n", line);
+    size_t size = length < 0                         ? 0
+                  : (size_t)length >= sizeof text - 1 ? sizeof text - 1
+                                                     : (size_t)length;
+    ssize_t written = write(STDERR_FILENO, text, size);
+    (void)written; /* there is nobody to tell */
+}
+
+void sheaf_set_report_hook(sheaf_report_fn *report, void *context)
+{
+    pthread_mutex_lock(&process_lock);
+    report_hook = report;
+    report_context = context;
+    pthread_mutex_unlock(&process_lock);
+}
+
+static void get_report_hook(sheaf_report_fn **report, void **context)
+{
+    pthread_mutex_lock(&process_lock);
+    *report = report_hook ? report_hook : report_to_stderr;
+    *context = report_hook ? report_context : NULL;
+    pthread_mutex_unlock(&process_lock);
+}
+
+/* ---------------------------------------------------------------- open */
+
+int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out)
+{
+    if (!out) {
+        return SHEAF_INVALID;
+    }
+    pthread_once(&fences_chosen, choose_fences);
+    return sheaf__pool_open(options, &sheaf__task_ops, out);
+}
+
+sheaf_pool *sheaf_pool_default(void)
+{
+    pthread_mutex_lock(&process_lock);
+    if (!default_pool) {
+        sheaf_pool_open(NULL, &default_pool);
+    }
+    sheaf_pool *pool = default_pool;
+    pthread_mutex_unlock(&process_lock);
+    return pool;
+}
+
+int sheaf_pool_default_close(sheaf_close how, sheaf_duration limit)
+{
+    pthread_mutex_lock(&process_lock);
+    sheaf_pool *pool = default_pool;
+    pthread_mutex_unlock(&process_lock);
+    if (!pool) {
+        return SHEAF_OK;
+    }
+    int status = sheaf_pool_close(pool, how, limit, NULL, NULL);
+    if (status == SHEAF_OK || status == SHEAF_DEADLOCK) {
+        pthread_mutex_lock(&process_lock);
+        default_pool = NULL;
+        pthread_mutex_unlock(&process_lock);
+    }
+    return status;
+}
+
+/* ---------------------------------------------------------------- ending what is left */
+
+#define SWEEP_BATCH 64U
+
+/* Asks tasks that this shutdown has not asked yet, one batch.  Returns: how many it asked */
+static size_t ask_some(sheaf_pool *pool)
+{
+    sheaf_future *tasks[SWEEP_BATCH];
+    size_t found = sheaf__inspect_tasks(pool, true, tasks, SWEEP_BATCH);
+    size_t count = found < SWEEP_BATCH ? found : SWEEP_BATCH;
+    for (size_t i = 0; i < count; i++) {
+        sheaf__task_mark_swept(tasks[i]);
+        sheaf__future_ask(tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
+        sheaf_release(tasks[i]);
+    }
+    return count;
+}
+
+static void ask_all(sheaf_pool *pool)
+{
+    while (ask_some(pool) > 0) {
+    }
+}
+
+/* Waits until no task is left; with CANCEL asks those that come up meanwhile. */
+static int wait_for_tasks(sheaf_pool *pool, sheaf_close how, int64_t deadline)
+{
+    uint64_t seen = 0;
+    for (;;) {
+        if (how == SHEAF_CLOSE_CANCEL) {
+            ask_all(pool);
+        }
+        int status = sheaf__pool_wait_rest(pool, &seen, deadline);
+        pthread_mutex_lock(&pool->rest_lock);
+        bool ended = status != SHEAF_TIMEOUT && pool->rest_suspended == 0;
+        pthread_mutex_unlock(&pool->rest_lock);
+        if (ended && !sheaf__pool_has_work(pool)) {
+            return SHEAF_OK;
+        }
+        if (status != SHEAF_OK) {
+            return status;
+        }
+    }
+}
+
+/* A task whose body was suspended when the pool was abandoned, and those on whose stack it was
+ * called: they end without going on. */
+static void abandon_stack(sheaf_future *task)
+{
+    while (task) {
+        sheaf_future *enclosing = task->in.enclosing;
+        sheaf__future_lock(task);
+        task->job.out.value.ptr = NULL;
+        sheaf__future_finish_locked(task, SHEAF_CLOSED);
+        task = enclosing;
+    }
+}
+
+/* Ends every task of a stopped pool. */
+static void abandon_tasks(sheaf_pool *pool)
+{
+    struct sheaf__job *job;
+    while ((job = sheaf__pool_take_any(pool)) != NULL) {
+        if (!(sheaf__load_rlx(&job->flags) & SHEAF__JOB_FIBER)) {
+            pool->ops->refuse(pool, job, SHEAF_CLOSED);
+        }
+    }
+    SHEAF__LIST_EACH(link, &pool->fibers.all) {
+        abandon_stack(
+            sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current));
+    }
+    /* What was woken by these ends is not run either. */
+    while ((job = sheaf__pool_take_any(pool)) != NULL) {
+        if (!(sheaf__load_rlx(&job->flags) & SHEAF__JOB_FIBER)) {
+            pool->ops->refuse(pool, job, SHEAF_CLOSED);
+        }
+    }
+}
+
+static void tell_late(sheaf_pool *pool, sheaf_late_fn *late, void *context)
+{
+    size_t room = sheaf__inspect_tasks(pool, false, NULL, 0) + 16;
+    sheaf_future **tasks = late ? sheaf__alloc_array(room, sizeof *tasks) : NULL;
+    if (!tasks) {
+        return;
+    }
+    size_t count = sheaf__inspect_tasks(pool, false, tasks, room);
+    for (size_t i = 0; i < count && i < room; i++) {
+        char name[128];
+        sheaf_future_name(tasks[i], name, sizeof name);
+        late(context, tasks[i], name);
+        sheaf_release(tasks[i]);
+    }
+    sheaf__free_array(tasks, room, sizeof *tasks);
+}
+
+/* ---------------------------------------------------------------- close */
+
+/* Returns: false when another close is under way */
+static bool enter_close(sheaf_pool *pool)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    bool first = !pool->close_called;
+    pool->close_called = true;
+    pthread_mutex_unlock(&pool->rest_lock);
+    return first;
+}
+
+static void leave_close(sheaf_pool *pool)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    pool->close_called = false;
+    pthread_mutex_unlock(&pool->rest_lock);
+}
+
+static int close_entered(sheaf_pool *pool, sheaf_close how, int64_t deadline)
+{
+    uint8_t open = SHEAF__POOL_OPEN;
+    sheaf__cas_acq_rel(&pool->phase, &open, SHEAF__POOL_CLOSING);
+    sheaf__runq_close(&pool->inject);
+    bool stopping = sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED;
+    int status = how == SHEAF_CLOSE_ABANDON || stopping ? SHEAF_OK
+                                                        : wait_for_tasks(pool, how, deadline);
+    if (status == SHEAF_TIMEOUT) {
+        return status;
+    }
+    SHEAF_TRY(sheaf__pool_stop(pool, status == SHEAF_OK ? deadline : SHEAF_FOREVER));
+    abandon_tasks(pool);
+    sheaf__pool_retire(pool);
+    return status;
+}
+
+int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit, sheaf_late_fn *late,
+                     void *context)
+{
+    if (!pool || (how != SHEAF_CLOSE_DRAIN && how != SHEAF_CLOSE_CANCEL &&
+                  how != SHEAF_CLOSE_ABANDON)) {
+        return SHEAF_INVALID;
+    }
+    if (sheaf_pool_current() == pool || !enter_close(pool)) {
+        return SHEAF_STATE;
+    }
+    int status = close_entered(pool, how, sheaf__deadline_after(sheaf__clock_monotonic(), limit));
+    if (status == SHEAF_TIMEOUT) {
+        tell_late(pool, late, context);
+        leave_close(pool);
+    }
+    return status;
+}
+
+/* ---------------------------------------------------------------- run */
+
+/* The task that sheaf_run() itself starts: it spawns the program's, and from inside of the pool,
+ * where a virtual clock cannot slip past, ends what that one leaves behind. */
+struct run {
+    sheaf_fn *fn;
+    void *arg;
+    sheaf_value value;
+    int status;
+};
+
+/* On a real clock, how long what can run at the end of main may do so before it is asked. */
+#define SETTLE_LIMIT SHEAF_MS(10)
+
+/* Sleeps until nothing else can run at this instant. */
+static void wait_until_settled(sheaf_pool *pool)
+{
+    struct sheaf__sleep sleep;
+    sheaf_time deadline = pool->is_virtual
+                              ? SHEAF_FOREVER
+                              : sheaf__deadline_after(sheaf_pool_now(pool), SETTLE_LIMIT);
+    if (sheaf__sleep_begin(&sleep, deadline) != SHEAF_OK) {
+        return;
+    }
+    pthread_mutex_lock(&pool->rest_lock);
+    pool->rest_waiter = sleep.wait;
+    pthread_mutex_unlock(&pool->rest_lock);
+    sheaf__sleep_end(&sleep);
+    pthread_mutex_lock(&pool->rest_lock);
+    pool->rest_waiter = NULL;
+    pthread_mutex_unlock(&pool->rest_lock);
+}
+
+/* Asks everything that is left once and waits for it.  Returns: false when nothing was left */
+static bool end_left_over(sheaf_pool *pool)
+{
+    size_t count = sheaf__inspect_tasks(pool, false, NULL, 0);
+    size_t room = count + 16;
+    sheaf_future **tasks = count ? sheaf__alloc_array(room, sizeof *tasks) : NULL;
+    if (!tasks) {
+        return false;
+    }
+    count = sheaf__inspect_tasks(pool, false, tasks, room);
+    count = count < room ? count : room;
+    for (size_t i = 0; i < count; i++) {
+        sheaf__future_ask(tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        sheaf__future_wait(tasks[i], SHEAF_FOREVER);
+        sheaf_release(tasks[i]);
+    }
+    sheaf__free_array(tasks, room, sizeof *tasks);
+    return true;
+}
+
+static int run_main(void *arg, sheaf_value *result)
+{
+    struct run *run = arg;
+    sheaf_pool *pool = sheaf_pool_current();
+    (void)result;
+    run->status = sheaf_join(sheaf_spawn(run->fn, run->arg), &run->value);
+    do {
+        wait_until_settled(pool);
+    } while (end_left_over(pool));
+    pthread_mutex_lock(&pool->rest_lock);
+    pool->run_ended = true;
+    pthread_cond_broadcast(&pool->rested);
+    pthread_mutex_unlock(&pool->rest_lock);
+    return SHEAF_OK;
+}
+
+bool sheaf__task_is_hidden(const sheaf_future *task)
+{
+    return task->fn == run_main || sheaf__task_is_drain(task);
+}
+
+/* Waits for the end of run_main(), or for a deadlock. */
+static int wait_for_run(sheaf_pool *pool)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    while (!pool->run_ended && !pool->deadlock) {
+        pthread_cond_wait(&pool->rested, &pool->rest_lock);
+    }
+    bool ended = pool->run_ended;
+    pthread_mutex_unlock(&pool->rest_lock);
+    return ended ? SHEAF_OK : SHEAF_DEADLOCK;
+}
+
+static void report_deadlock(sheaf_pool *pool)
+{
+    sheaf_report_fn *report;
+    void *context;
+    get_report_hook(&report, &context);
+    report(context, "deadlock: nothing can run and no timer is left");
+    sheaf_pool_dump(pool, report, context);
+}
+
+int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value *value)
+{
+    if (!fn) {
+        return SHEAF_INVALID;
+    }
+    if (sheaf__worker_self()) {
+        return SHEAF_STATE;
+    }
+    sheaf_pool *pool;
+    SHEAF_TRY(sheaf_pool_open(options, &pool));
+    struct run run = {.fn = fn, .arg = arg, .status = SHEAF_NOMEM};
+    sheaf_future *future = sheaf_spawn_on(pool, run_main, &run);
+    bool started = !(sheaf__future_flags(future) & SHEAF__JOB_STATIC);
+    int status = started ? wait_for_run(pool) : SHEAF_NOMEM;
+    if (status == SHEAF_DEADLOCK) {
+        report_deadlock(pool);
+    }
+    sheaf_pool_close(pool, status == SHEAF_OK ? SHEAF_CLOSE_CANCEL : SHEAF_CLOSE_ABANDON,
+                     SHEAF_FOREVER, NULL, NULL);
+    sheaf_release(future);
+    if (status != SHEAF_OK) {
+        return status;
+    }
+    if (run.status == SHEAF_OK && value) {
+        *value = run.value;
+    }
+    return run.status;
+}

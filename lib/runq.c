@@ -1,0 +1,145 @@
+#include "lib/runq.h"
+
+void sheaf__runq_init(struct sheaf__runq *queue)
+{
+    sheaf__store_rlx(&queue->lock.held, 0);
+    queue->head = NULL;
+    queue->tail = NULL;
+    queue->closed = false;
+    sheaf__store_rlx(&queue->count, 0);
+}
+
+static void set_count(struct sheaf__runq *queue, size_t count)
+{
+    /* relaxed: written under the lock only. */
+    sheaf__store_rlx(&queue->count, count);
+}
+
+static size_t get_count(struct sheaf__runq *queue)
+{
+    return sheaf__load_rlx(&queue->count);
+}
+
+static void mark_queued(struct sheaf__job *job)
+{
+    /* relaxed: whoever claims the job reads it under this queue's lock. */
+    sheaf__store_rlx(&job->where, SHEAF__WHERE_RUNQ);
+}
+
+void sheaf__runq_push(struct sheaf__runq *queue, struct sheaf__job *job)
+{
+    sheaf__runq_push_chain(queue, job, job, 1);
+}
+
+/* Requires: the lock is held */
+static void append(struct sheaf__runq *queue, struct sheaf__job *first, struct sheaf__job *last,
+                   size_t count)
+{
+    struct sheaf__job *prev = queue->tail;
+    if (prev) {
+        prev->up.next = first;
+    } else {
+        queue->head = first;
+    }
+    last->up.next = NULL;
+    for (struct sheaf__job *job = first; job; job = job->up.next) {
+        job->out.prev = prev;
+        mark_queued(job);
+        prev = job;
+    }
+    queue->tail = last;
+    set_count(queue, get_count(queue) + count);
+}
+
+void sheaf__runq_push_chain(struct sheaf__runq *queue, struct sheaf__job *first,
+                            struct sheaf__job *last, size_t count)
+{
+    sheaf__spin_lock(&queue->lock);
+    append(queue, first, last, count);
+    sheaf__spin_unlock(&queue->lock);
+}
+
+bool sheaf__runq_offer(struct sheaf__runq *queue, struct sheaf__job *first,
+                       struct sheaf__job *last, size_t count)
+{
+    sheaf__spin_lock(&queue->lock);
+    bool open = !queue->closed;
+    if (open) {
+        append(queue, first, last, count);
+    }
+    sheaf__spin_unlock(&queue->lock);
+    return open;
+}
+
+void sheaf__runq_close(struct sheaf__runq *queue)
+{
+    sheaf__spin_lock(&queue->lock);
+    queue->closed = true;
+    sheaf__spin_unlock(&queue->lock);
+}
+
+void sheaf__runq_push_front(struct sheaf__runq *queue, struct sheaf__job *job)
+{
+    sheaf__spin_lock(&queue->lock);
+    job->up.next = queue->head;
+    job->out.prev = NULL;
+    mark_queued(job);
+    if (queue->head) {
+        queue->head->out.prev = job;
+    } else {
+        queue->tail = job;
+    }
+    queue->head = job;
+    set_count(queue, get_count(queue) + 1);
+    sheaf__spin_unlock(&queue->lock);
+}
+
+/* Requires: the lock is held and the job is in the queue */
+static void unlink_job(struct sheaf__runq *queue, struct sheaf__job *job)
+{
+    struct sheaf__job *next = job->up.next;
+    struct sheaf__job *prev = job->out.prev;
+    if (prev) {
+        prev->up.next = next;
+    } else {
+        queue->head = next;
+    }
+    if (next) {
+        next->out.prev = prev;
+    } else {
+        queue->tail = prev;
+    }
+    sheaf__store_rlx(&job->where, SHEAF__WHERE_NONE);
+    set_count(queue, get_count(queue) - 1);
+}
+
+struct sheaf__job *sheaf__runq_pop_locked(struct sheaf__runq *queue)
+{
+    return sheaf__runq_pop_at(queue, 0);
+}
+
+struct sheaf__job *sheaf__runq_pop_at(struct sheaf__runq *queue, size_t at)
+{
+    sheaf__spin_lock(&queue->lock);
+    struct sheaf__job *job = queue->head;
+    while (job && at > 0) {
+        job = job->up.next;
+        at--;
+    }
+    if (job) {
+        unlink_job(queue, job);
+    }
+    sheaf__spin_unlock(&queue->lock);
+    return job;
+}
+
+bool sheaf__runq_claim(struct sheaf__runq *queue, struct sheaf__job *job)
+{
+    sheaf__spin_lock(&queue->lock);
+    bool here = sheaf__load_rlx(&job->where) == SHEAF__WHERE_RUNQ;
+    if (here) {
+        unlink_job(queue, job);
+    }
+    sheaf__spin_unlock(&queue->lock);
+    return here;
+}

@@ -1,0 +1,63 @@
+/* A first-in-first-out queue of jobs under a spin lock: for work from outside of the workers, for
+ * tasks that are ready again and for those that gave way.
+ *
+ * Pushing never fails: the links are in the jobs.  A job can be taken out of the middle. */
+#ifndef SHEAF_LIB_RUNQ_H
+#define SHEAF_LIB_RUNQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/atomics.h"
+#include "lib/job.h"
+#include "lib/spin.h"
+
+struct sheaf__runq {
+    struct sheaf__spin lock; /* rank 5: guards the links and every `where` that says RUNQ */
+    struct sheaf__job *head;
+    struct sheaf__job *tail;
+    bool closed; /* nothing is accepted by sheaf__runq_offer() any more */
+    /* Written under the lock, read by anybody.  Read as a hint before popping, and by the idle
+     * protocol after a heavy fence: see lib/idle.h. */
+    SHEAF__ATOMIC(size_t) count;
+};
+
+void sheaf__runq_init(struct sheaf__runq *queue);
+
+/* Appends; or puts in front of all others.  The job is visible to sheaf__runq_empty() on return. */
+void sheaf__runq_push(struct sheaf__runq *queue, struct sheaf__job *job);
+void sheaf__runq_push_front(struct sheaf__runq *queue, struct sheaf__job *job);
+
+/* Appends a chain of `count` jobs linked by up.next. */
+void sheaf__runq_push_chain(struct sheaf__runq *queue, struct sheaf__job *first,
+                            struct sheaf__job *last, size_t count);
+
+/* The same as push_chain, unless the queue is closed.  Returns: false when it is; nothing changed */
+bool sheaf__runq_offer(struct sheaf__runq *queue, struct sheaf__job *first,
+                       struct sheaf__job *last, size_t count);
+
+/* From here on every offer is refused; on return no offer is under way. */
+void sheaf__runq_close(struct sheaf__runq *queue);
+
+/* Takes the oldest job; NULL when empty. */
+struct sheaf__job *sheaf__runq_pop_locked(struct sheaf__runq *queue);
+
+/* Takes the job at position `at`, counted from the oldest; NULL when there are not that many. */
+struct sheaf__job *sheaf__runq_pop_at(struct sheaf__runq *queue, size_t at);
+
+/* Takes the job out if it is in this queue.  Requires: only this queue uses SHEAF__WHERE_RUNQ. */
+bool sheaf__runq_claim(struct sheaf__runq *queue, struct sheaf__job *job);
+
+static inline bool sheaf__runq_empty(struct sheaf__runq *queue)
+{
+    /* relaxed: a hint, or ordered by the caller's fence (lib/idle.h). */
+    return sheaf__load_rlx(&queue->count) == 0;
+}
+
+static inline struct sheaf__job *sheaf__runq_pop(struct sheaf__runq *queue)
+{
+    return sheaf__runq_empty(queue) ? NULL : sheaf__runq_pop_locked(queue);
+}
+
+#endif

@@ -1,0 +1,503 @@
+/* Tasks: spawning, claiming, running. */
+#include "lib/future_impl.h"
+
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/error_impl.h"
+
+#define STACK_SIZE_MAX ((size_t)1 << 30)
+#define SPAWN_FLAGS ((unsigned)(SHEAF_SPAWN_PIN | SHEAF_SPAWN_KEEP_LATE_RESULT))
+
+static sheaf_future *current_task(void)
+{
+    return sheaf__worker_current(sheaf__worker_self());
+}
+
+/* ---------------------------------------------------------------- running */
+
+/* A body may return 0, a code of the program's, or a status of the library's. */
+static SHEAF__COLD int unknown_status(sheaf_future *task, int status)
+{
+    sheaf_error *error =
+        sheaf_error_new(SHEAF_INVALID, "a task returned %d, which is no status", status);
+    sheaf__task_set_raised(task, error);
+    sheaf_error_release(error);
+    return SHEAF_INVALID;
+}
+
+void sheaf__task_finish_unrun(sheaf_future *future, int status)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    if (extra && extra->arg_drop) {
+        extra->arg_drop(future->in.arg);
+    }
+    sheaf__future_lock(future);
+    extra = sheaf__future_extra(future);
+    future->job.out.value.ptr = NULL;
+    if (extra && status == SHEAF_CANCELLED) {
+        future->job.out.value.ptr = extra->message;
+        extra->message = NULL;
+    }
+    sheaf__future_finish_locked(future, status);
+}
+
+/* Somebody asks the task while it starts.  Returns: whether the body runs all the same */
+static SHEAF__COLD bool may_start(sheaf_future *task)
+{
+    sheaf__future_wait_unlocked(task);
+    return !(sheaf__load_acq(&task->job.word) & SHEAF__WORD_CANCEL);
+}
+
+void sheaf__task_call(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *child)
+{
+    void *arg = child->in.arg;
+    child->in.enclosing = task;
+    child->job.out.value.u64 = 0;
+    sheaf__store_rlx(&child->job.up.awaiting, 0);
+    sheaf__store_rlx(&worker->current, child);
+    /* release: an asker or inspector that sees RUNNING sees whom it runs in and that it awaits
+     * nothing yet. */
+    sheaf__store_rel(&child->job.state, SHEAF__RUNNING);
+    sheaf__fence_light();
+    /* A request that finds the task queued keeps it from running; one that finds it running waits
+     * for its first suspension.  A2 of lib/await.c with nothing awaited. */
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&child->job.word) &
+                        (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)) &&
+        !may_start(child)) {
+        child->in.arg = arg;
+        sheaf__task_finish_unrun(child, SHEAF_CANCELLED);
+        sheaf__store_rlx(&worker->current, task);
+        return;
+    }
+    int status = child->fn(arg, &child->job.out.value);
+    if (SHEAF__UNLIKELY(status < 0) && !sheaf__status_known(status)) {
+        status = unknown_status(child, status);
+    }
+    worker = sheaf__worker_self();
+    sheaf__future_finish(child, status);
+    worker = sheaf__worker_self();
+    sheaf__store_rlx(&worker->current, task);
+    if (task) {
+        sheaf__count(&worker->counts.inlined);
+    }
+}
+
+/* A task that wants a stack of its own is handed to a fiber that has one; a pinned one ties the
+ * fiber that it runs on to the worker.
+ * Returns: whether the caller goes on to run it */
+static bool prepare_loner(struct sheaf__worker *worker, sheaf_future *task)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if (extra->stack_size && !sheaf__load_rlx(&worker->fiber)->special) {
+        if (!sheaf__worker_run_special(worker, &task->job, extra->stack_size)) {
+            sheaf__task_finish_unrun(task, SHEAF_NOMEM);
+        }
+        return false;
+    }
+    if (extra->flags & SHEAF_SPAWN_PIN) {
+        sheaf__worker_pin(worker, true);
+    }
+    return true;
+}
+
+static void run_task(struct sheaf__worker *worker, struct sheaf__job *job)
+{
+    sheaf_future *task = sheaf__future_of_job(job);
+    bool loner = sheaf__future_flags(task) & SHEAF__JOB_LONER;
+    if (loner && !prepare_loner(worker, task)) {
+        return;
+    }
+    sheaf__task_call(worker, NULL, task);
+    /* The task may be gone from here on. */
+    worker = sheaf__worker_self();
+    sheaf__count(&worker->counts.ran);
+    if (loner) {
+        sheaf__worker_pin(worker, false);
+    }
+}
+
+static void refuse_task(struct sheaf_pool *pool, struct sheaf__job *job, int status)
+{
+    (void)pool;
+    sheaf_future *task = sheaf__future_of_job(job);
+    if (sheaf__task_is_drain(task)) {
+        sheaf__drain_run_here(task);
+    } else {
+        sheaf__task_finish_unrun(task, status);
+    }
+}
+
+const struct sheaf__pool_ops sheaf__task_ops = {
+    .run = run_task,
+    .refuse = refuse_task,
+    .stolen = SHEAF__WORD_UNBIASED,
+};
+
+bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future)
+{
+    if (!(sheaf__future_flags(future) & SHEAF__JOB_FRAME) &&
+        sheaf__future_pool(future) != pool) {
+        return false;
+    }
+    uint16_t where = sheaf__load_rlx(&future->job.where);
+    if (where == SHEAF__WHERE_RUNQ) {
+        return sheaf__runq_claim(&pool->inject, &future->job);
+    }
+    if (where >= pool->worker_count) {
+        return false;
+    }
+    if (worker && where == worker->index) {
+        return sheaf__deque_claim(&worker->deque, &future->job);
+    }
+    return sheaf__deque_claim_foreign(&pool->workers[where].deque, &future->job,
+                                      SHEAF__WORD_UNBIASED);
+}
+
+/* ---------------------------------------------------------------- spawning */
+
+/* What a child inherits, or NULL.  An extra part costs an allocation, so most tasks have none. */
+static struct sheaf__locals *inherited(const sheaf_future *maker)
+{
+    struct sheaf__extra *extra = maker ? sheaf__future_extra(maker) : NULL;
+    return extra ? extra->locals : NULL;
+}
+
+static bool needs_extra(const sheaf_pool *pool, const sheaf_future *maker)
+{
+    return inherited(maker) || (pool->flags & SHEAF_POOL_STAMPS);
+}
+
+/* Makes a new task runnable.  Returns: false when the pool takes nothing from outside any more */
+static bool publish(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future)
+{
+    if (worker && worker->pool == pool) {
+        sheaf__count(&worker->counts.spawned);
+        sheaf__worker_push(worker, &future->job);
+        return true;
+    }
+    sheaf__add_rlx(&pool->spawned_outside, 1);
+    return sheaf__pool_offer(pool, &future->job, &future->job, 1);
+}
+
+/* A task that could not be published: nobody has seen it. */
+static sheaf_future *give_up(sheaf_future *future, int status)
+{
+    sheaf__or_rlx(&future->job.word, SHEAF__WORD_LOOKED);
+    sheaf_retain(future);
+    sheaf__task_finish_unrun(future, status);
+    sheaf_release(future);
+    return future;
+}
+
+static uint32_t born(const struct sheaf__worker *worker, const sheaf_pool *pool)
+{
+    bool inside = worker && worker->pool == pool;
+    return SHEAF__WORD_REFERENCE | (inside ? worker->born : SHEAF__WORD_UNBIASED);
+}
+
+static int copy_text(const char *text, char **copy, size_t *size)
+{
+    *size = strlen(text) + 1;
+    *copy = sheaf__alloc(*size);
+    if (!*copy) {
+        return SHEAF_NOMEM;
+    }
+    memcpy(*copy, text, *size);
+    return SHEAF_OK;
+}
+
+/* Returns: SHEAF_OK, or SHEAF_NOMEM with what was made so far still to be freed */
+static int fill_extra(struct sheaf__extra *extra, const sheaf_spawn_options *options, void **arg)
+{
+    extra->data = options->data;
+    extra->place = options->place;
+    extra->arg_drop = options->arg_drop;
+    extra->value_drop = options->value_drop;
+    extra->stack_size = options->stack_size;
+    extra->flags = options->flags;
+    if (options->name) {
+        SHEAF_TRY(copy_text(options->name, &extra->name, &extra->name_size));
+    }
+    if (options->copy) {
+        extra->copy = sheaf__alloc(options->copy);
+        if (!extra->copy) {
+            return SHEAF_NOMEM;
+        }
+        extra->copy_size = options->copy;
+        memcpy(extra->copy, *arg, options->copy);
+        *arg = extra->copy;
+    }
+    return SHEAF_OK;
+}
+
+static struct sheaf__extra *new_extra(const sheaf_spawn_options *options,
+                                      const sheaf_future *maker, void **arg)
+{
+    struct sheaf__extra *extra = sheaf__alloc_zeroed(sizeof *extra);
+    if (!extra) {
+        return NULL;
+    }
+    if (fill_extra(extra, options, arg)) {
+        sheaf__free(extra->name, extra->name_size);
+        sheaf__free(extra, sizeof *extra);
+        return NULL;
+    }
+    extra->locals = sheaf__locals_retain(inherited(maker));
+    return extra;
+}
+
+static uint8_t flags_of(const sheaf_spawn_options *options)
+{
+    unsigned flags = 0;
+    if (options->stack_size || (options->flags & SHEAF_SPAWN_PIN)) {
+        flags |= SHEAF__JOB_LONER;
+    }
+    if (options->flags & SHEAF_SPAWN_KEEP_LATE_RESULT) {
+        flags |= SHEAF__JOB_KEEP;
+    }
+    return (uint8_t)flags;
+}
+
+static bool options_fit(const sheaf_spawn_options *options, sheaf_fn *fn, const void *arg)
+{
+    size_t stack = options->stack_size;
+    return fn && !(options->flags & ~SPAWN_FLAGS) &&
+           (stack == 0 || (stack >= SHEAF__STACK_SIZE_MIN && stack <= STACK_SIZE_MAX)) &&
+           (options->copy == 0 || arg) && options->copy <= PTRDIFF_MAX;
+}
+
+sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn, void *arg)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    sheaf_future *maker = sheaf__worker_current(worker);
+    sheaf_pool *pool = options->pool ? options->pool
+                       : worker      ? worker->pool
+                                     : sheaf_pool_default();
+    if (!options_fit(options, fn, arg)) {
+        return sheaf__future_failed(SHEAF_INVALID);
+    }
+    sheaf_future *future = pool ? sheaf__future_new(pool, worker) : NULL;
+    if (!future) {
+        return sheaf__future_failed(SHEAF_NOMEM);
+    }
+    sheaf__future_init(future, flags_of(options), born(worker, pool) | SHEAF__WORD_EXTRA);
+    future->extra = new_extra(options, maker, &arg);
+    if (!future->extra) {
+        sheaf__depot_give(&pool->depot, future);
+        return sheaf__future_failed(SHEAF_NOMEM);
+    }
+    future->fn = fn;
+    future->in.arg = arg;
+    return publish(pool, worker, future) ? future : give_up(future, SHEAF_CLOSED);
+}
+
+static const sheaf_spawn_options plain = {.size = sizeof plain};
+
+static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (!pool) {
+        pool = worker ? worker->pool : sheaf_pool_default();
+    }
+    if (SHEAF__UNLIKELY(!fn)) {
+        return sheaf__future_failed(SHEAF_INVALID);
+    }
+    if (SHEAF__UNLIKELY(pool && needs_extra(pool, sheaf__worker_current(worker)))) {
+        sheaf_spawn_options options = plain;
+        options.pool = pool;
+        return sheaf__task_spawn(&options, fn, arg);
+    }
+    sheaf_future *future = pool ? sheaf__future_new(pool, worker) : NULL;
+    if (!future) {
+        return sheaf__future_failed(SHEAF_NOMEM);
+    }
+    sheaf__future_init(future, 0, born(worker, pool));
+    future->fn = fn;
+    future->in.arg = arg;
+    return publish(pool, worker, future) ? future : give_up(future, SHEAF_CLOSED);
+}
+
+sheaf_future *sheaf_spawn(sheaf_fn *fn, void *arg)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (SHEAF__UNLIKELY(!worker || !fn)) {
+        return spawn_plain(NULL, fn, arg);
+    }
+    sheaf_future *maker = sheaf__load_rlx(&worker->current);
+    if (SHEAF__UNLIKELY(needs_extra(worker->pool, maker))) {
+        return spawn_plain(NULL, fn, arg);
+    }
+    sheaf_future *future = sheaf__cache_take(&worker->records, &worker->pool->depot);
+    if (SHEAF__UNLIKELY(!future)) {
+        return sheaf__future_failed(SHEAF_NOMEM);
+    }
+    sheaf__future_init(future, 0, SHEAF__WORD_REFERENCE | worker->born);
+    future->fn = fn;
+    future->in.arg = arg;
+    sheaf__count(&worker->counts.spawned);
+    sheaf__worker_push(worker, &future->job);
+    return future;
+}
+
+sheaf_future *sheaf_spawn_on(sheaf_pool *pool, sheaf_fn *fn, void *arg)
+{
+    return pool ? spawn_plain(pool, fn, arg) : sheaf__future_failed(SHEAF_INVALID);
+}
+
+sheaf_future *sheaf_spawn_copy(sheaf_fn *fn, const void *args, size_t size)
+{
+    if (!args && size) {
+        return sheaf__future_failed(SHEAF_INVALID);
+    }
+    sheaf_spawn_options options = plain;
+    options.copy = size;
+    return sheaf__task_spawn(&options, fn, (void *)(uintptr_t)args);
+}
+
+sheaf_future *sheaf_spawn_with(const sheaf_spawn_options *given, sheaf_fn *fn, void *arg)
+{
+    sheaf_spawn_options options = plain;
+    if (given) {
+        if (given->size < sizeof(size_t) || given->size > sizeof options) {
+            return sheaf__future_failed(SHEAF_INVALID);
+        }
+        memcpy(&options, given, given->size);
+    }
+    return sheaf__task_spawn(&options, fn, arg);
+}
+
+void sheaf_spawn_many(sheaf_fn *fn, void *args, size_t stride, size_t count,
+                      sheaf_future **futures)
+{
+    for (size_t i = 0; futures && i < count; i++) {
+        futures[i] = sheaf_spawn(fn, stride ? (char *)args + i * stride : args);
+    }
+}
+
+/* ---------------------------------------------------------------- tasks in frames */
+
+static sheaf_future *fail_frame(sheaf_future *future, int status)
+{
+    sheaf__future_init(future, SHEAF__JOB_STATIC | SHEAF__JOB_FRAME,
+                       SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED | SHEAF__WORD_LOOKED |
+                           SHEAF__WORD_DONE);
+    sheaf__store_rlx(&future->job.at.status, (uint32_t)status);
+    future->job.out.value.ptr = NULL;
+    return future;
+}
+
+/* Gives a frame's task what its maker's locals and the pool's options ask for. */
+static bool trim_frame(sheaf_future *future, const sheaf_future *maker)
+{
+    void *none = NULL;
+    future->extra = new_extra(&plain, maker, &none);
+    if (future->extra) {
+        sheaf__or_rlx(&future->job.word, SHEAF__WORD_EXTRA);
+    }
+    return future->extra != NULL;
+}
+
+sheaf_future *sheaf_task_spawn(sheaf_task *frame, sheaf_fn *fn, void *arg)
+{
+    sheaf_future *future = (sheaf_future *)(void *)frame;
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (SHEAF__UNLIKELY(!worker || !frame || !fn)) {
+        int status = worker ? SHEAF_INVALID : SHEAF_NOTASK;
+        return frame ? fail_frame(future, status) : sheaf__future_failed(status);
+    }
+    sheaf__future_init(future, SHEAF__JOB_FRAME, SHEAF__WORD_REFERENCE | worker->born);
+    sheaf_future *maker = sheaf__load_rlx(&worker->current);
+    if (SHEAF__UNLIKELY(needs_extra(worker->pool, maker)) && !trim_frame(future, maker)) {
+        return fail_frame(future, SHEAF_NOMEM);
+    }
+    future->fn = fn;
+    future->in.arg = arg;
+    sheaf__count(&worker->counts.spawned);
+    sheaf__worker_push(worker, &future->job);
+    return future;
+}
+
+/* ---------------------------------------------------------------- the current task */
+
+sheaf_future *sheaf_current(void)
+{
+    sheaf_future *task = current_task();
+    return task && !sheaf__task_is_drain(task) ? task : NULL;
+}
+
+int sheaf_yield(void)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    sheaf_future *task = sheaf__worker_current(worker);
+    if (!task) {
+        return SHEAF_NOTASK;
+    }
+    if (!(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED)) {
+        sheaf__tasks_unbias(task);
+    }
+    sheaf__worker_yield(worker);
+    return sheaf__task_is_asked(task) ? sheaf__task_deliver(task) : SHEAF_OK;
+}
+
+int sheaf_sleep_until(sheaf_time deadline)
+{
+    struct sheaf__sleep sleep;
+    SHEAF_TRY(sheaf__sleep_begin(&sleep, deadline));
+    uint32_t reason = sheaf__sleep_end(&sleep);
+    return reason == SHEAF__WAIT_CANCEL ? sheaf__task_deliver(sleep.task) : SHEAF_OK;
+}
+
+int sheaf_sleep(sheaf_duration duration)
+{
+    if (duration <= 0) {
+        int status = sheaf_yield();
+        return status == SHEAF_NOTASK ? SHEAF_OK : status;
+    }
+    return sheaf_sleep_until(sheaf_time_add(sheaf_now(), duration));
+}
+
+int sheaf_checkpoint(void)
+{
+    sheaf_future *task = current_task();
+    if (SHEAF__UNLIKELY(!task)) {
+        return SHEAF_NOTASK;
+    }
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL) &&
+        sheaf__task_is_asked(task)) {
+        return sheaf__task_deliver(task);
+    }
+    return SHEAF_OK;
+}
+
+/* ---------------------------------------------------------------- raising */
+
+#define NAME_TOLD 128
+
+int sheaf_raise(int code, const char *format, ...)
+{
+    sheaf_future *task = current_task();
+    if (!task || code == SHEAF_OK) {
+        return code;
+    }
+    char name[NAME_TOLD];
+    sheaf__future_name_text(task, name, sizeof name);
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    va_list arguments;
+    va_start(arguments, format);
+    sheaf_error *error =
+        sheaf__error_vmake(code, name, extra ? extra->place : NULL, format, arguments);
+    va_end(arguments);
+    sheaf__task_set_raised(task, error);
+    sheaf_error_release(error);
+    return code;
+}
+
+int sheaf_raise_error(sheaf_error *error)
+{
+    sheaf_future *task = current_task();
+    if (task) {
+        sheaf__task_set_raised(task, error);
+    }
+    return sheaf_error_code(error);
+}

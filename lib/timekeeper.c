@@ -1,0 +1,155 @@
+#include "lib/timekeeper.h"
+
+#include <stddef.h>
+#include <time.h>
+
+#include <sheaf/base.h>
+
+#include "lib/platform/clock.h"
+#include "lib/platform/thread.h"
+
+int sheaf__timekeeper_init(struct sheaf__timekeeper *keeper, bool is_virtual, const char *name)
+{
+    pthread_condattr_t attributes;
+    int error = pthread_condattr_init(&attributes);
+    if (error) {
+        return error;
+    }
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    error = pthread_cond_init(&keeper->sooner, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (error) {
+        return error;
+    }
+    error = pthread_mutex_init(&keeper->lock, NULL);
+    if (error) {
+        pthread_cond_destroy(&keeper->sooner);
+        return error;
+    }
+    keeper->is_virtual = is_virtual;
+    keeper->running = false;
+    keeper->stop = false;
+    keeper->name = name;
+    sheaf__store_rlx(&keeper->virtual_now, 0);
+    sheaf__store_rlx(&keeper->started, 0);
+    sheaf__timers_init(&keeper->timers, is_virtual ? 0 : sheaf__clock_monotonic());
+    return 0;
+}
+
+void sheaf__timekeeper_destroy(struct sheaf__timekeeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    bool running = keeper->running;
+    keeper->stop = true;
+    pthread_cond_signal(&keeper->sooner);
+    pthread_mutex_unlock(&keeper->lock);
+    if (running) {
+        pthread_join(keeper->thread, NULL);
+    }
+    pthread_mutex_destroy(&keeper->lock);
+    pthread_cond_destroy(&keeper->sooner);
+}
+
+int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *keeper)
+{
+    if (keeper->is_virtual) {
+        /* acquire: pairs with the release in sheaf__timekeeper_advance(). */
+        return sheaf__load_acq(&keeper->virtual_now);
+    }
+    return sheaf__clock_monotonic();
+}
+
+/* Requires: the lock is held */
+static void fire_due(struct sheaf__timekeeper *keeper, int64_t now)
+{
+    struct sheaf__timer *timer;
+    while ((timer = sheaf__timers_pop_due(&keeper->timers, now)) != NULL) {
+        timer->fire(timer);
+        /* The timer may be gone from here on. */
+    }
+}
+
+static void sleep_until(struct sheaf__timekeeper *keeper, int64_t deadline)
+{
+    if (deadline == SHEAF__TIMERS_NEVER) {
+        pthread_cond_wait(&keeper->sooner, &keeper->lock);
+        return;
+    }
+    struct timespec until = {
+        .tv_sec = (time_t)(deadline / 1000000000),
+        .tv_nsec = (long)(deadline % 1000000000),
+    };
+    pthread_cond_timedwait(&keeper->sooner, &keeper->lock, &until);
+}
+
+static void *timer_thread(void *arg)
+{
+    struct sheaf__timekeeper *keeper = arg;
+    sheaf__thread_name(keeper->name, "timer");
+    pthread_mutex_lock(&keeper->lock);
+    while (!keeper->stop) {
+        fire_due(keeper, sheaf__clock_monotonic());
+        int64_t next = sheaf__timers_next(&keeper->timers);
+        if (next > sheaf__clock_monotonic()) {
+            sleep_until(keeper, next);
+        }
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return NULL;
+}
+
+/* Requires: the lock is held.  Returns: whether the thread is there, or not needed */
+static bool ensure_thread(struct sheaf__timekeeper *keeper)
+{
+    if (!keeper->is_virtual && !keeper->running) {
+        keeper->running = sheaf__thread_start(&keeper->thread, timer_thread, keeper) == 0;
+    }
+    return keeper->is_virtual || keeper->running;
+}
+
+int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer,
+                     int64_t deadline)
+{
+    pthread_mutex_lock(&keeper->lock);
+    bool there = ensure_thread(keeper);
+    if (there) {
+        sheaf__add_rlx(&keeper->started, 1);
+        if (sheaf__timers_add(&keeper->timers, timer, deadline) && !keeper->is_virtual) {
+            pthread_cond_signal(&keeper->sooner);
+        }
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return there ? SHEAF_OK : SHEAF_NOMEM;
+}
+
+bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer)
+{
+    pthread_mutex_lock(&keeper->lock);
+    bool removed = sheaf__timers_remove(&keeper->timers, timer);
+    pthread_mutex_unlock(&keeper->lock);
+    return removed;
+}
+
+bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    int64_t next = sheaf__timers_next(&keeper->timers);
+    bool found = next != SHEAF__TIMERS_NEVER;
+    if (found) {
+        int64_t now = sheaf__load_rlx(&keeper->virtual_now);
+        now = next > now ? next : now;
+        /* release: whoever reads the new time sees what happened before it. */
+        sheaf__store_rel(&keeper->virtual_now, now);
+        fire_due(keeper, now);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return found;
+}
+
+bool sheaf__timekeeper_pending(struct sheaf__timekeeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    bool pending = sheaf__timers_next(&keeper->timers) != SHEAF__TIMERS_NEVER;
+    pthread_mutex_unlock(&keeper->lock);
+    return pending;
+}

@@ -1,0 +1,55 @@
+/* A pool's clock and its timers.
+ *
+ * On a real clock one thread sleeps until the earliest deadline and fires what is due; it starts
+ * with the first timer.  On a virtual clock there is no thread: when the whole pool is at rest the
+ * last worker to lie down moves the clock to the earliest deadline and fires what is due there. */
+#ifndef SHEAF_LIB_TIMEKEEPER_H
+#define SHEAF_LIB_TIMEKEEPER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/atomics.h"
+#include "lib/timer.h"
+
+struct sheaf__timekeeper {
+    pthread_mutex_t lock; /* rank 3: guards the timers and the thread's fields; held over `fire` */
+    pthread_cond_t sooner;
+    struct sheaf__timers timers;
+    pthread_t thread;
+    bool is_virtual; /* const */
+    bool running;    /* the thread exists */
+    bool stop;
+    SHEAF__ATOMIC(int64_t) virtual_now; /* written under the lock */
+    SHEAF__ATOMIC(uint64_t) started;    /* statistics: timers set */
+    const char *name;                   /* of the thread; const */
+};
+
+/* Returns: 0 or an error number */
+int sheaf__timekeeper_init(struct sheaf__timekeeper *keeper, bool is_virtual, const char *name);
+
+/* Ends the thread.  Requires: no timer is set any more */
+void sheaf__timekeeper_destroy(struct sheaf__timekeeper *keeper);
+
+/* The time on this clock. */
+int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *keeper);
+
+/* Sets a timer: timer->fire(timer) is called once, with the lock held, not before the deadline.
+ *
+ * Requires: the timer is not set
+ * Returns:  0; SHEAF_NOMEM when the thread cannot be started, the timer is then not set */
+int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer,
+                     int64_t deadline);
+
+/* Takes a timer back: on return `fire` has run or never will.  Returns: whether it never will. */
+bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer);
+
+/* Virtual clock: goes to the earliest deadline and fires everything that is due there.
+ * Returns: false when no timer is set */
+bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper);
+
+/* Whether a timer with a deadline is set. */
+bool sheaf__timekeeper_pending(struct sheaf__timekeeper *keeper);
+
+#endif

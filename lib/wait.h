@@ -1,0 +1,85 @@
+/* The one wait protocol: a suspended task or a blocked thread, and the word that decides who ends
+ * its sleep.
+ *
+ * Who waits prepares its word, makes itself known to what it waits for (a future's list, a timer, a
+ * mutex), and sleeps.  Any number of parties may try to wake it; the first to store a reason wins,
+ * and that party alone makes it run again.
+ *
+ *     word = reason | PARKED | PINNED
+ *
+ *   reason  0 until somebody wins; set once per wait by compare-and-swap
+ *   PARKED  the sleeper's stack is at rest: it may be resumed.  For a fiber set by whatever runs
+ *           next on the worker, after the switch (registering happens before it, so a waker may
+ *           come while the stack is still in use); for a thread set from the start
+ *   PINNED  an inspector is reading the sleeper's stack: the resume is left to it
+ *
+ * Whoever brings together a reason and PARKED without PINNED resumes the sleeper: the waker, or the
+ * one who parks it, or the inspector that lets go.  Exactly one of them, since each changes the word
+ * by one read-modify-write and sees what the others did.
+ *
+ * A sleeper does not leave the frame that its registrations point to until each was taken back or
+ * consumed; so nothing ever wakes a wait that is over. */
+#ifndef SHEAF_LIB_WAIT_H
+#define SHEAF_LIB_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/atomics.h"
+#include "lib/platform/park.h"
+
+enum {
+    SHEAF__WAIT_PARKED = 1U << 0,
+    SHEAF__WAIT_PINNED = 1U << 1,
+    SHEAF__WAIT_DONE = 1U << 2,    /* what was waited for has happened */
+    SHEAF__WAIT_TIMEOUT = 2U << 2, /* the deadline has passed */
+    SHEAF__WAIT_CANCEL = 3U << 2,  /* a request for cancellation */
+    SHEAF__WAIT_REASON = 3U << 2   /* the mask of the three */
+};
+
+struct sheaf__wait {
+    SHEAF__ATOMIC(uint32_t) word;
+    void (*resume)(struct sheaf__wait *wait); /* const while waiting */
+};
+
+/* Tries to end the sleep for that reason.
+ *
+ * Returns: true when this call decided; the sleeper may be gone on return
+ * Order:   what the caller did before is visible to the sleeper when it goes on */
+bool sheaf__wake(struct sheaf__wait *wait, uint32_t reason);
+
+/* The sleeper's stack is at rest now; resumes it if somebody has decided meanwhile. */
+void sheaf__wait_parked(struct sheaf__wait *wait);
+
+/* Keeps a parked sleeper from being resumed until the unpin.
+ * Returns: false when it is not parked, or being resumed */
+bool sheaf__wait_pin(struct sheaf__wait *wait);
+void sheaf__wait_unpin(struct sheaf__wait *wait);
+
+/* Starts a wait of a fiber. */
+static inline void sheaf__wait_begin(struct sheaf__wait *wait)
+{
+    /* relaxed: published by the registration that follows. */
+    sheaf__store_rlx(&wait->word, 0);
+}
+
+/* Why the sleep ended, 0 when it has not.  acquire: pairs with the waker's compare-and-swap. */
+static inline uint32_t sheaf__wait_reason(struct sheaf__wait *wait)
+{
+    return sheaf__load_acq(&wait->word) & SHEAF__WAIT_REASON;
+}
+
+/* A plain thread's wait: lives in the frame of the blocking call. */
+struct sheaf__thread_wait {
+    struct sheaf__wait wait;
+    struct sheaf__parker parker;
+};
+
+/* Returns: false when the system refuses a mutex or a condition */
+bool sheaf__thread_wait_init(struct sheaf__thread_wait *self);
+void sheaf__thread_wait_destroy(struct sheaf__thread_wait *self);
+
+/* Blocks until woken or until the (real) time; returns the reason. */
+uint32_t sheaf__thread_wait_sleep(struct sheaf__thread_wait *self, int64_t deadline);
+
+#endif

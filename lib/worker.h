@@ -1,0 +1,117 @@
+/* A worker: one thread, its deque and queues, and the loop that runs on its fibers.
+ *
+ * The loop has no stack of its own.  Each fiber runs the loop, and the loop calls a task's body
+ * directly; a task that never waits costs no switch.  A task that suspends leaves its fiber behind,
+ * and the worker goes on with the loop on another one: cached, new, or, when the system refuses a
+ * stack, on the thread's own stack ("home"), where it can resume parked fibers but start nothing.
+ *
+ * Owner-only fields are relaxed atomics: several fibers of one worker use them, in program order of
+ * the thread, which a race detector that takes fibers for threads cannot know. */
+#ifndef SHEAF_LIB_WORKER_H
+#define SHEAF_LIB_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sheaf/base.h>
+
+#include "lib/atomics.h"
+#include "lib/deque.h"
+#include "lib/fiber.h"
+#include "lib/idle.h"
+#include "lib/job.h"
+#include "lib/platform/cpu.h"
+#include "lib/platform/self.h"
+#include "lib/runq.h"
+#include "lib/slab.h"
+
+/* Counted by the worker alone, summed by readers. */
+struct sheaf__counters {
+    SHEAF__ATOMIC(uint64_t) spawned;
+    SHEAF__ATOMIC(uint64_t) ran;     /* tasks that ended after the loop or a claim ran them */
+    SHEAF__ATOMIC(uint64_t) inlined; /* of these, those called on the awaiter's stack */
+    SHEAF__ATOMIC(uint64_t) stolen;
+    SHEAF__ATOMIC(uint64_t) parked;
+    SHEAF__ATOMIC(uint64_t) resumed;
+};
+
+struct sheaf__worker {
+    /* Owner only: the fork-join path. */
+    SHEAF__ATOMIC(struct sheaf_future *) current; /* the running task, NULL between tasks */
+    SHEAF__ATOMIC(char *) inline_limit;           /* of the running fiber */
+    SHEAF__ATOMIC(struct sheaf__fiber *) fiber;   /* the running fiber */
+    struct sheaf__cache records;
+    struct sheaf_pool *pool; /* const */
+    uint32_t born;           /* const: what a task's word starts with, see future_impl.h */
+    uint16_t index;          /* const */
+    bool deterministic;      /* const: one queue, nothing runs on an awaiter's stack */
+    struct sheaf__counters counts;
+
+    struct sheaf__deque deque;
+
+    /* Owner only: the slower paths. */
+    SHEAF__ATOMIC(struct sheaf__fiber *) parking; /* switched away from, PARKED not yet set */
+    SHEAF__ATOMIC(struct sheaf__fiber *) dying;   /* switched away from for good */
+    SHEAF__ATOMIC(struct sheaf__fiber *) cached;  /* fibers whose loop is suspended */
+    SHEAF__ATOMIC(uint32_t) cached_count;
+    SHEAF__ATOMIC(struct sheaf__job *) handed; /* a job for the loop that is switched to */
+    SHEAF__ATOMIC(uint32_t) ticks;
+    SHEAF__ATOMIC(uint64_t) dice; /* state of the generator: victims, seeded choices */
+    struct sheaf__fiber home;
+    pthread_t thread;
+    struct sheaf__parker parker;
+
+    /* Shared. */
+    struct sheaf__runq ready;  /* fibers woken by this worker's tasks; thieves take from it */
+    struct sheaf__runq late;   /* fibers that gave way; thieves take from it */
+    struct sheaf__runq pinned; /* fibers tied to this worker */
+    struct sheaf__bunk bunk;
+};
+
+/* The worker that runs the caller; NULL on a plain thread.  Not to be kept over a suspension. */
+static inline struct sheaf__worker *sheaf__worker_self(void)
+{
+    return (struct sheaf__worker *)sheaf__self_get();
+}
+
+/* The running task of the calling worker, or NULL. */
+static inline struct sheaf_future *sheaf__worker_current(struct sheaf__worker *worker)
+{
+    return worker ? sheaf__load_rlx(&worker->current) : NULL;
+}
+
+static inline void sheaf__count(SHEAF__ATOMIC(uint64_t) * counter)
+{
+    sheaf__store_rlx(counter, sheaf__load_rlx(counter) + 1);
+}
+
+/* Returns: SHEAF_OK or SHEAF_NOMEM, nothing left behind */
+int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, uint16_t index);
+void sheaf__worker_destroy(struct sheaf__worker *worker);
+
+/* The thread's body: runs until the pool stops. */
+void *sheaf__worker_thread(void *arg);
+
+/* Makes a job that the caller has just made runnable known: a new task, newest first. */
+void sheaf__worker_push(struct sheaf__worker *worker, struct sheaf__job *job);
+
+/* Parks the running fiber until its wait word has a reason and somebody resumed it.
+ *
+ * Requires: a task runs; sheaf__wait_begin() and the registrations have been made
+ * Returns:  the reason.  The worker may be another one: look it up again. */
+uint32_t sheaf__worker_park(struct sheaf__worker *worker);
+
+/* Parks the running fiber behind everything that is ready.  Returns as park does. */
+void sheaf__worker_yield(struct sheaf__worker *worker);
+
+/* Starts a task that wants a stack of its own size: on a new fiber, which the caller's loop then
+ * switches to.  Returns: false when there is no such stack */
+bool sheaf__worker_run_special(struct sheaf__worker *worker, struct sheaf__job *job,
+                               size_t stack_size);
+
+/* Ties the running fiber to the worker, or frees it. */
+void sheaf__worker_pin(struct sheaf__worker *worker, bool pinned);
+
+#endif

@@ -1,0 +1,14 @@
+"""Repositories for Bazel versions that still read WORKSPACE (4 to 7)."""
+
+load("//third_party/bazel:shims.bzl", "bazel_shims")
+load("//third_party/cmocka:cmocka.bzl", "system_cmocka")
+load("//third_party/relacy:relacy.bzl", "system_relacy")
+
+def sheaf_workspace():
+    """What a workspace needs that depends on sheaf."""
+    bazel_shims()
+
+def sheaf_dev_workspace():
+    """What sheaf's own tests need besides."""
+    system_cmocka(name = "cmocka")
+    system_relacy(name = "relacy")
