@@ -19,6 +19,7 @@
  * around a park. */
 #include "lib/future_impl.h"
 
+#include "lib/call.h"
 #include "lib/error_impl.h"
 #include "lib/platform/clock.h"
 
@@ -70,11 +71,7 @@ static SHEAF__COLD void pass_request_on(sheaf_future *task, sheaf_future *future
     }
 }
 
-/* Calls a claimed child to its end.  The worker may be another one afterwards.
- *
- * The fork-join path, tests/bench fib: with the claim it writes four words of the child's line and
- * one of the parent's, reads top of the deque and both state words, and issues no fence and no
- * read-modify-write unless somebody has touched the child. */
+/* Calls a claimed child to its end.  The worker may be another one afterwards. */
 static SHEAF__ALWAYS_INLINE void call_child(struct sheaf__worker *worker, sheaf_future *task,
                                             sheaf_future *child)
 {
@@ -83,7 +80,8 @@ static SHEAF__ALWAYS_INLINE void call_child(struct sheaf__worker *worker, sheaf_
     if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & REQUEST_FLAGS)) { /* A2 */
         pass_request_on(task, child);
     }
-    sheaf__task_call(worker, task, child);
+    worker = sheaf__call_body(worker, task, child);
+    sheaf__count_rel(&worker->counts.inlined);
     sheaf__store_rlx(&task->job.up.awaiting, 0); /* A3 */
     sheaf__fence_light();
     if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_LOCK)) { /* A4 */
@@ -134,7 +132,7 @@ static int begin_thread_sleep(struct sheaf__sleep *sleep)
     return SHEAF_OK;
 }
 
-static int begin_sleep(struct sheaf__sleep *sleep, sheaf_time deadline, bool deaf)
+static int begin_sleep(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline, bool deaf)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
     sleep->task = sheaf__worker_current(worker);
@@ -151,20 +149,21 @@ static int begin_sleep(struct sheaf__sleep *sleep, sheaf_time deadline, bool dea
     sheaf__wait_begin(sleep->wait);
     int status = start_timer(sleep);
     if (status == SHEAF_OK) {
-        uintptr_t what = (uintptr_t)sleep->wait | SHEAF__AWAITING_WAIT;
-        about_to_park(sleep->task, deaf ? 0 : what);
+        uintptr_t wait = (uintptr_t)sleep->wait | SHEAF__AWAITING_WAIT;
+        sheaf__store_rlx(&sleep->wait->what, what);
+        about_to_park(sleep->task, deaf ? 0 : wait);
     }
     return status;
 }
 
-int sheaf__sleep_begin(struct sheaf__sleep *sleep, sheaf_time deadline)
+int sheaf__sleep_begin(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline)
 {
-    return begin_sleep(sleep, deadline, false);
+    return begin_sleep(sleep, what, deadline, false);
 }
 
 int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep)
 {
-    return begin_sleep(sleep, SHEAF_FOREVER, true);
+    return begin_sleep(sleep, NULL, SHEAF_FOREVER, true);
 }
 
 static uint32_t end_thread_sleep(struct sheaf__sleep *sleep)
@@ -250,6 +249,17 @@ static int before_park(struct future_wait *wait, sheaf_future *future)
     return status;
 }
 
+/* Delivers a request at the wait for a future.  When that was cancelled itself, the earlier request
+ * that did it is the one that is seen, with its message (T10). */
+static int deliver_at(sheaf_future *task, sheaf_future *future)
+{
+    int status = sheaf__task_deliver(task);
+    if (status == SHEAF_CANCELLED && sheaf_cancelled(future)) {
+        return sheaf__future_read(future, task, NULL);
+    }
+    return status;
+}
+
 static int park_on_future(struct future_wait *wait, sheaf_future *future)
 {
     sheaf_future *task = wait->sleep.task;
@@ -268,7 +278,7 @@ static int park_on_future(struct future_wait *wait, sheaf_future *future)
         return status;
     }
     if (wait->late == DELIVER && sheaf__task_is_asked(task)) {
-        return sheaf__task_deliver(task);
+        return deliver_at(task, future);
     }
     return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
 }
@@ -299,7 +309,7 @@ static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
     sheaf_pool *pool = sheaf__future_pool(future);
     /* A limit on a virtual clock is kept by that clock. */
     bool by_timer = deadline != SHEAF_FOREVER && pool && pool->is_virtual;
-    SHEAF_TRY(sheaf__sleep_begin(&wait.sleep, by_timer ? SHEAF_FOREVER : deadline));
+    SHEAF_TRY(sheaf__sleep_begin(&wait.sleep, NULL, by_timer ? SHEAF_FOREVER : deadline));
     wait.node.wait = wait.sleep.wait;
     if (by_timer) {
         wait.sleep.keeper = &pool->keeper;
@@ -323,7 +333,7 @@ static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
 }
 
 /* Claims a task that has not started, wherever it lies, and calls it. */
-static bool call_if_queued(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *future)
+static SHEAF__NOINLINE bool call_if_queued(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *future)
 {
     if (!is_queued(future) || !sheaf__future_is_task(future) || !may_call(worker, future) ||
         !sheaf__task_claim(worker->pool, worker, future)) {
@@ -437,6 +447,11 @@ int sheaf_await_error(sheaf_future *future, sheaf_value *value, sheaf_error **er
     SHEAF_TRY(sheaf__future_wait(future, SHEAF_FOREVER));
     if (sheaf__future_outcome(future) == SHEAF_OK) {
         return sheaf__future_read(future, NULL, value);
+    }
+    sheaf_future *task = current_task();
+    if (task && sheaf__future_outcome(future) == SHEAF_CANCELLED &&
+        sheaf__task_was_passed_on(task)) {
+        return sheaf__future_read(future, task, NULL);
     }
     sheaf_error *told = sheaf_future_error(future);
     if (error) {

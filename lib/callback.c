@@ -10,6 +10,7 @@
 #include "lib/future_impl.h"
 
 #include "lib/alloc.h"
+#include "lib/call.h"
 #include "lib/error_impl.h"
 
 struct callback {
@@ -70,7 +71,7 @@ static sheaf_future *new_drain(sheaf_pool *pool)
 {
     sheaf_future *drain = sheaf__future_new(pool, sheaf__worker_self());
     if (drain) {
-        sheaf__future_init(drain, 0, SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED);
+        sheaf__record_fill(drain, 0, SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED);
         drain->fn = drain_main;
     }
     return drain;
@@ -175,35 +176,44 @@ static void drain_list(struct sheaf__node *list, sheaf_future *future)
 }
 
 /* Takes what was added meanwhile; ends the drain when there is nothing. */
-static struct sheaf__node *next_list(sheaf_future *future)
+static struct sheaf__node *next_list(sheaf_future *future, const sheaf_future *drain)
 {
     struct sheaf__drain *state = sheaf__future_extra(future)->drain;
     sheaf__future_lock(future);
     struct sheaf__node *list = state->first;
-    sheaf_future *task = state->task;
+    sheaf_future *ended = NULL;
     state->first = NULL;
     state->last = NULL;
-    if (!list) {
+    if (!list && state->task == drain) {
+        ended = state->task;
         state->task = NULL;
     }
     sheaf__future_unlock(future);
-    if (!list) {
-        sheaf_release(task);
-    }
+    sheaf_release(ended);
     return list;
+}
+
+static void run_drain(struct sheaf__node *list, const sheaf_future *drain)
+{
+    sheaf_future *future = sheaf_retain(callback_of(list)->future);
+    while (list) {
+        drain_list(list, future);
+        list = next_list(future, drain);
+    }
+    sheaf_release(future);
 }
 
 static int drain_main(void *arg, sheaf_value *result)
 {
     (void)result;
-    struct sheaf__node *list = arg;
-    sheaf_future *future = sheaf_retain(callback_of(list)->future);
-    while (list) {
-        drain_list(list, future);
-        list = next_list(future);
-    }
-    sheaf_release(future);
+    run_drain(arg, sheaf__worker_current(sheaf__worker_self()));
     return SHEAF_OK;
+}
+
+void sheaf__drain_run_here(sheaf_future *drain)
+{
+    run_drain(drain->in.arg, drain);
+    sheaf__task_finish_unrun(drain, SHEAF_OK);
 }
 
 /* Publishes the drain that the first callback brought.  After the pool's end the completing thread
@@ -211,39 +221,44 @@ static int drain_main(void *arg, sheaf_value *result)
 static void publish_drain(sheaf_pool *pool, sheaf_future *drain)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
+    sheaf__add_acq_rel(&pool->spawned_outside, 1);
     if (worker && worker->pool == pool) {
         sheaf__worker_push(worker, &drain->job);
     } else if (sheaf__load_acq(&pool->phase) != SHEAF__POOL_STOPPED) {
         sheaf__runq_push(&pool->inject, &drain->job);
         sheaf__idle_announce(&pool->idle);
     } else {
-        sheaf__drain_run_here(drain);
+        pool->ops->refuse(pool, &drain->job, SHEAF_CLOSED);
     }
 }
 
-void sheaf__drain_run_here(sheaf_future *drain)
+/* In asyncio's order each entry of the list takes a turn of its own in the one queue. */
+static bool one_turn_each(const sheaf_pool *pool)
 {
-    sheaf_value none;
-    int status = drain_main(drain->in.arg, &none);
-    sheaf__task_finish_unrun(drain, status);
+    return pool->deterministic && !pool->seed;
 }
 
 /* The completer has come to a callback: a drain takes over from here. */
 static bool start_drain(struct sheaf__node *node, sheaf_future *future)
 {
     struct callback *callback = callback_of(node);
+    bool alone = one_turn_each(sheaf__future_pool(future));
+    if (alone) {
+        node->next = NULL;
+    }
     sheaf_future *drain = callback->drain;
     callback->drain = NULL;
     drain->in.arg = node;
     struct sheaf__drain *state = sheaf__future_extra(future)->drain;
     sheaf__future_lock(future);
+    sheaf_future *before = state->task;
     state->task = sheaf_retain(drain);
     sheaf__future_unlock(future);
-    sheaf_pool *pool = sheaf__future_pool(drain);
+    sheaf_release(before);
     /* The first reference is dropped here: the pool keeps a task that runs. */
-    publish_drain(pool, drain);
+    publish_drain(sheaf__future_pool(drain), drain);
     sheaf_release(drain);
-    return true;
+    return !alone;
 }
 
 /* ---------------------------------------------------------------- the calls */
@@ -252,7 +267,7 @@ static bool start_drain(struct sheaf__node *node, sheaf_future *future)
 static bool add_late(struct sheaf__drain *state, struct callback *callback)
 {
     callback->node.next = NULL;
-    if (!state->task) {
+    if (!state->task || one_turn_each(sheaf__future_pool(callback->future))) {
         return true;
     }
     if (state->last) {

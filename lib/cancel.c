@@ -1,10 +1,15 @@
 /* Requests for cancellation: asking, passing on, delivering, counting.
  *
  * A request goes down the chain of what is awaited to the task at its end, which alone hears of it;
- * every task on the way counts it.  The walk is a loop that holds one LOCK at a time: while it has a
- * waiting task's LOCK, that task does not go on (A4 in lib/await.c), so what it awaits is alive and
- * can be held by a reference before the LOCK is let go.  The stack that it takes does not depend on
- * the length of the chain. */
+ * every task on the way counts it.  The stack that the walk takes does not depend on the length of
+ * the chain.
+ *
+ * That a request was taken is a promise (P6): so it never leaves a task before what the task awaits
+ * has taken it.  The walk holds the waiting task's LOCK, under which that task does not go on (A4 in
+ * lib/await.c) and keeps what it awaits alive, and takes the LOCK of the awaited future as well.
+ * Two walks that meet in a circle of waits, which can exist for the moment until its last member is
+ * refused (CYCLE), would wait for each other: the second LOCK is therefore only tried.  When it is
+ * not to be had the request is left with the waiting task, where it counts, and taken up again. */
 #include "lib/future_impl.h"
 
 #include <stdarg.h>
@@ -133,14 +138,11 @@ static void ask_here(sheaf_future *task, uintptr_t awaiting, struct request *req
     }
 }
 
-/* Gives the request to a task, or finds out whom it goes on to.
+/* Gives the request to a task, unless what it awaits is to be asked.
  *
- *   refuser  what the task awaited when the request came back from there, or NULL
- *
- * Requires: LOCK, not done; the request is counted
- * Returns:  the future that is to be asked next, held; NULL when the request has arrived */
-static sheaf_future *place_request(sheaf_future *task, struct request *request,
-                                   const sheaf_future *refuser)
+ * Requires: LOCK, not done
+ * Returns:  the future that is to be asked, nothing has changed; NULL when the request has arrived */
+static sheaf_future *place_request(sheaf_future *task, struct request *request)
 {
     if (sheaf__load_acq(&task->job.state) == SHEAF__QUEUED) {
         keep_message(task, request);
@@ -154,76 +156,86 @@ static sheaf_future *place_request(sheaf_future *task, struct request *request,
     }
     uintptr_t awaiting = read_awaiting(task);
     sheaf_future *next = awaited_future(awaiting);
-    if (!next || next == refuser) {
+    if (!next) {
         ask_here(task, awaiting, request);
-        return NULL;
     }
-    set_passed(task);
-    sheaf__future_hold(next);
     return next;
 }
 
-/* Asks one future.  Returns: false when it is done.  *next as place_request() gives it. */
-static bool ask_one(sheaf_future *future, struct request *request, sheaf_future **next)
+/* Leaves the request with the task while its LOCK is let go for a moment.
+ * Returns: whether it is still there, and the caller's to place again; LOCK is held */
+static bool leave_for_a_moment(sheaf_future *task, struct request *request, unsigned *turns)
 {
-    *next = NULL;
-    sheaf__future_lock(future);
-    if (sheaf__future_done(future)) {
-        sheaf__future_unlock(future);
+    keep_message(task, request);
+    set_undelivered(task);
+    sheaf__future_unlock(task);
+    sheaf__spin_wait(turns);
+    sheaf__future_lock(task);
+    if (sheaf__future_done(task) || !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL)) {
         return false;
     }
-    if (!sheaf__future_is_task(future)) {
-        future->job.out.value.ptr = sheaf_error_retain(request->message);
-        sheaf__future_finish_locked(future, SHEAF_CANCELLED);
-        return true;
-    }
-    count_request(future, request->origin);
-    *next = place_request(future, request, NULL);
-    sheaf__future_unlock(future);
+    clear_undelivered(task);
     return true;
 }
 
-/* What the task awaits ended before the request came there: the task is on its way back and hears of
- * the request itself, or has gone on to another wait.  Returns: as place_request() */
-static sheaf_future *take_back(sheaf_future *task, struct request *request,
-                               const sheaf_future *refuser)
+/* Takes the LOCK of what the task awaits if that can still be asked.
+ *
+ * Returns: it, LOCK taken and held; NULL when the request has arrived at the task itself */
+static sheaf_future *reach_awaited(sheaf_future *task, struct request *request)
 {
-    sheaf_future *next = NULL;
-    sheaf__future_lock(task);
-    if (!sheaf__future_done(task)) {
-        sheaf__store_rlx(&task->job.asked, asked_of(task) & ~SHEAF__ASKED_PASSED);
-        next = place_request(task, request, refuser);
+    unsigned turns = 0;
+    sheaf_future *next = place_request(task, request);
+    while (next) {
+        sheaf__future_hold(next);
+        if (sheaf__future_try_lock(next)) {
+            if (!sheaf__future_done(next)) {
+                return next;
+            }
+            sheaf__future_unlock(next);
+            sheaf__future_unhold(next);
+            /* It ended just now: the task is on its way back and hears of the request itself. */
+            ask_here(task, 0, request);
+            return NULL;
+        }
+        bool ours = leave_for_a_moment(task, request, &turns);
+        sheaf__future_unhold(next);
+        next = ours ? place_request(task, request) : NULL;
     }
-    sheaf__future_unlock(task);
-    return next;
+    return NULL;
 }
 
-/* Passes the request down from `task`, which is held, as is `next`; lets both go. */
-static void pass_down(sheaf_future *task, sheaf_future *next, struct request *request)
+/* Asks a future that is held, not done, its LOCK taken; lets it go.
+ * Returns: the future that is to be asked next, in the same condition; or NULL */
+static sheaf_future *ask_one(sheaf_future *future, struct request *request)
 {
-    request->origin = SHEAF_ORIGIN_AWAITER;
-    while (next) {
-        sheaf_future *further = NULL;
-        if (ask_one(next, request, &further)) {
-            sheaf__future_unhold(task);
-            task = next;
-            next = further;
-        } else {
-            further = take_back(task, request, next);
-            sheaf__future_unhold(next);
-            next = further;
+    sheaf_future *next = NULL;
+    if (sheaf__future_is_task(future)) {
+        count_request(future, request->origin);
+        next = reach_awaited(future, request);
+        if (next) {
+            set_passed(future);
         }
+        sheaf__future_unlock(future);
+    } else {
+        future->job.out.value.ptr = sheaf_error_retain(request->message);
+        sheaf__future_finish_locked(future, SHEAF_CANCELLED);
     }
-    sheaf__future_unhold(task);
+    sheaf__future_unhold(future);
+    request->origin = SHEAF_ORIGIN_AWAITER;
+    return next;
 }
 
 static bool ask(sheaf_future *future, struct request *request)
 {
-    sheaf_future *next = NULL;
-    bool taken = ask_one(future, request, &next);
-    if (next) {
+    sheaf__future_lock(future);
+    bool taken = !sheaf__future_done(future);
+    if (taken) {
         sheaf__future_hold(future);
-        pass_down(future, next, request);
+        while (future) {
+            future = ask_one(future, request);
+        }
+    } else {
+        sheaf__future_unlock(future);
     }
     if (request->spare) {
         sheaf__free(request->spare, sizeof *request->spare);
@@ -313,6 +325,11 @@ bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future)
     }
     sheaf_error_release(message);
     return taken;
+}
+
+bool sheaf__task_was_passed_on(const sheaf_future *task)
+{
+    return asked_of(task) & SHEAF__ASKED_PASSED;
 }
 
 void sheaf__task_note_cancelled(sheaf_future *task)

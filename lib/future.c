@@ -62,6 +62,27 @@ void sheaf__future_lock(sheaf_future *future)
     }
 }
 
+/* More turns than any holder needs that is not preempted or waiting itself. */
+#define TRY_TURNS 200U
+
+bool sheaf__future_try_lock(sheaf_future *future)
+{
+    for (unsigned turns = 0; turns < TRY_TURNS; sheaf__spin_wait(&turns)) {
+        if (sheaf__load_rlx(&future->job.word) & SHEAF__WORD_LOCK) {
+            continue;
+        }
+        uint32_t word =
+            sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
+        if (!(word & SHEAF__WORD_LOCK)) {
+            if (!(word & SHEAF__WORD_UNBIASED)) {
+                revoke(future);
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
 void sheaf__future_wait_unlocked(sheaf_future *future)
 {
     unsigned turns = 0;
@@ -72,16 +93,6 @@ void sheaf__future_wait_unlocked(sheaf_future *future)
 }
 
 /* ---------------------------------------------------------------- records */
-
-void sheaf__future_init(sheaf_future *future, uint8_t flags, uint32_t word)
-{
-    /* relaxed: the record is not published yet. */
-    sheaf__store_rlx(&future->job.where, SHEAF__WHERE_NONE);
-    sheaf__store_rlx(&future->job.state, SHEAF__QUEUED);
-    sheaf__store_rlx(&future->job.flags, flags);
-    sheaf__store_rlx(&future->job.word, word);
-    sheaf__store_rlx(&future->job.asked, 0);
-}
 
 sheaf_future *sheaf__future_new(sheaf_pool *pool, struct sheaf__worker *worker)
 {
@@ -285,13 +296,23 @@ static void release_done(sheaf_future *future)
     }
 }
 
-/* A promise in outside hands is one no more: what waited for it may now be a deadlock's victim. */
-static void leave_outside(sheaf_future *future)
+/* The pool for which a pending promise counts as in outside hands, or NULL. */
+static sheaf_pool *outside_of(sheaf_future *future)
 {
     struct sheaf__extra *extra = sheaf__future_extra(future);
-    if (extra && extra->outside_of) {
-        sheaf__sub_seq(&extra->outside_of->outside, 1);
+    sheaf_pool *pool = extra ? extra->outside_of : NULL;
+    if (pool) {
         extra->outside_of = NULL;
+    }
+    return pool;
+}
+
+/* It is in outside hands no more: what still waits may now be in a deadlock.  Only after those that
+ * waited for the promise have been woken. */
+static void leave_outside(sheaf_pool *pool)
+{
+    if (pool) {
+        sheaf__sub_seq(&pool->outside, 1);
     }
 }
 
@@ -304,7 +325,7 @@ static bool release_pending(sheaf_future *future)
     if (word / SHEAF__WORD_REFERENCE != 1 || sheaf__future_is_task(future)) {
         return false;
     }
-    leave_outside(future);
+    leave_outside(outside_of(future));
     future->job.out.value.ptr = NULL;
     sheaf__store_rlx(&future->job.at.status, (uint32_t)SHEAF_CANCELLED);
     return true;
@@ -471,14 +492,16 @@ void sheaf__future_finish_locked(sheaf_future *future, int status)
 {
     sheaf__store_rlx(&future->job.at.status, (uint32_t)status);
     take_stamp(future);
-    leave_outside(future);
+    sheaf_pool *outside = outside_of(future);
     struct sheaf__node *list = detach_nodes(future);
     if (publish_done(future)) {
         destroy(future);
         return;
     }
-    /* Without nodes the future may be gone from here on; a node's owner keeps it alive. */
+    /* Without nodes the future may be gone from here on; a node's owner keeps it alive.  A promise
+     * is kept by whoever completes it, and it keeps the pool. */
     sheaf__future_wake_nodes(list, future);
+    leave_outside(outside);
 }
 
 /* What a body's status means for a request that is undelivered at its end (P9, T13, T15): a value
@@ -514,6 +537,16 @@ static void finish_locking(sheaf_future *future, int status)
     }
 }
 
+/* A body may return 0, a code of the program's, or a status of the library's. */
+static SHEAF__COLD int refuse_status(sheaf_future *task, int status)
+{
+    sheaf_error *error =
+        sheaf_error_new(SHEAF_INVALID, "a task returned %d, which is no status", status);
+    sheaf__task_set_raised(task, error);
+    sheaf_error_release(error);
+    return SHEAF_INVALID;
+}
+
 /* Puts the error object in the place of the value.  Requires: status is not OK, runner */
 static void set_error(sheaf_future *future, int status)
 {
@@ -528,20 +561,11 @@ static void set_error(sheaf_future *future, int status)
 
 void sheaf__future_finish(sheaf_future *future, int status)
 {
-    if (SHEAF__UNLIKELY(status != SHEAF_OK)) {
-        set_error(future, status);
+    if (SHEAF__UNLIKELY(status < 0) && !sheaf__status_known(status)) {
+        status = refuse_status(future, status);
     }
-    /* relaxed: published by the step to DONE. */
-    sheaf__store_rlx(&future->job.at.status, (uint32_t)status);
-    if (sheaf__load_rlx(&future->job.word) == SHEAF__WORD_REFERENCE) {
-        sheaf__store_rlx(&future->job.state, SHEAF__FINISHING); /* R1 */
-        sheaf__fence_light();
-        if (SHEAF__LIKELY(sheaf__load_rlx(&future->job.word) == SHEAF__WORD_REFERENCE)) {
-            /* R3.  release: publishes the outcome to whoever sees DONE.
-             * The future may be gone from here on. */
-            sheaf__store_rel(&future->job.state, SHEAF__DONE);
-            return;
-        }
+    if (status != SHEAF_OK) {
+        set_error(future, status);
     }
     sheaf__store_rlx(&future->job.state, SHEAF__ENDING);
     sheaf__inspect_pass(sheaf_pool_current());

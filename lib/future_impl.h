@@ -40,8 +40,8 @@
  *   would cost the same fence and give less.
  *
  * LOCK is a spin bit that guards: the list of waiters, `asked`, `extra` (its making, not its
- * owner-only members), and the step to DONE.  Rank 2; never two of them at a time; queue locks are
- * taken inside of it.
+ * owner-only members), and the step to DONE.  Rank 2; a second one is only ever tried (lib/cancel.c);
+ * queue locks are taken inside of it.
  *
  * Per state, who may do what:
  *   QUEUED     queues own up.next, out.prev, at.slot, where.  Holders may add waiters, ask.
@@ -183,6 +183,10 @@ static inline int sheaf__future_outcome(const sheaf_future *future)
 
 /* Takes LOCK and revokes the bias.  The future may be done. */
 void sheaf__future_lock(sheaf_future *future);
+
+/* The same, giving up after a while: for whoever holds another LOCK. */
+bool sheaf__future_try_lock(sheaf_future *future);
+
 static inline void sheaf__future_unlock(sheaf_future *future)
 {
     sheaf__and_rel(&future->job.word, ~SHEAF__WORD_LOCK);
@@ -218,9 +222,6 @@ struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future);
 
 /* A record of the pool; NULL for want of memory.  `worker` is the calling one, or NULL. */
 sheaf_future *sheaf__future_new(sheaf_pool *pool, struct sheaf__worker *worker);
-
-/* Fills a record; everything but `in` and `fn`. */
-void sheaf__future_init(sheaf_future *future, uint8_t flags, uint32_t word);
 
 /* The immortal future that has failed with that status: NOMEM, CLOSED, INVALID or NOTASK. */
 sheaf_future *sheaf__future_failed(int status);
@@ -279,7 +280,7 @@ int sheaf__future_wait(sheaf_future *future, sheaf_time deadline);
 /* One sleep of the calling task or thread, for everything but futures.
  *
  *     struct sheaf__sleep sleep;
- *     SHEAF_TRY(sheaf__sleep_begin(&sleep, deadline));
+ *     SHEAF_TRY(sheaf__sleep_begin(&sleep, "a timer", deadline));
  *     ... register sleep.wait with what is waited for ...
  *     uint32_t reason = sheaf__sleep_end(&sleep);
  *
@@ -299,7 +300,7 @@ struct sheaf__sleep {
 };
 
 /* Returns: SHEAF_OK; SHEAF_NOMEM: nothing to end.  A pending request is not looked at here. */
-int sheaf__sleep_begin(struct sheaf__sleep *sleep, sheaf_time deadline);
+int sheaf__sleep_begin(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline);
 
 /* The same for a sleep that no request ends. */
 int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep);
@@ -315,8 +316,9 @@ void sheaf__tasks_unbias(sheaf_future *task);
 
 extern const struct sheaf__pool_ops sheaf__task_ops;
 
-/* Calls the body of a claimed task on the awaiter's stack, to its end. */
-void sheaf__task_call(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *child);
+/* Somebody asks a task while it starts.
+ * Returns: whether its body runs all the same; if not it has been ended and may be gone */
+bool sheaf__task_may_start(sheaf_future *task, void *arg);
 
 /* Takes a queued task out of wherever it lies in the caller's pool.  Returns: false if too late */
 bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future);
@@ -346,6 +348,9 @@ bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future);
 
 /* What a SHEAF_CANCELLED that came out of an awaited future means to the awaiter. */
 void sheaf__task_note_cancelled(sheaf_future *task);
+
+/* Whether a request to the task went on to what it awaited, and that is not noted yet. */
+bool sheaf__task_was_passed_on(const sheaf_future *task);
 
 /* Marks a task as asked by the shutdown that is under way. */
 void sheaf__task_mark_swept(sheaf_future *task);

@@ -191,17 +191,20 @@ static const char *state_text(const sheaf_future *task)
     }
 }
 
-/* The future that a task awaits, held; NULL when it awaits none. */
-static sheaf_future *hold_awaited(sheaf_future *task, bool *sleeps)
+/* The future that a task awaits, held; or NULL, and in *what the text of what else it waits for. */
+static sheaf_future *hold_awaited(sheaf_future *task, const char **what)
 {
     sheaf_future *awaited = NULL;
+    *what = NULL;
     sheaf__future_lock(task);
     bool running = sheaf__load_acq(&task->job.state) == SHEAF__RUNNING;
     uintptr_t awaiting = running && !sheaf__future_done(task)
                              ? sheaf__load_seq(&task->job.up.awaiting)
                              : 0;
-    *sleeps = (awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_WAIT;
-    if (awaiting && !*sleeps) {
+    if (awaiting && (awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_WAIT) {
+        uintptr_t wait = awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG;
+        *what = sheaf__load_rlx(&((struct sheaf__wait *)wait)->what);
+    } else if (awaiting) {
         if ((awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_CALLED) {
             /* The task's fence is the light one: what was read may be over by now (C2). */
             sheaf__fence_heavy();
@@ -220,10 +223,10 @@ static void write_task(sheaf_report_fn *report, void *context, sheaf_future *tas
 {
     char line[LINE_SIZE];
     char name[NAME_SIZE];
-    bool sleeps = false;
+    const char *what;
     sheaf_future_name(task, name, sizeof name);
     const char *state = state_text(task);
-    sheaf_future *awaited = hold_awaited(task, &sleeps);
+    sheaf_future *awaited = hold_awaited(task, &what);
     if (awaited) {
         char other[NAME_SIZE];
         sheaf__future_name_text(awaited, other, sizeof other);
@@ -232,8 +235,8 @@ static void write_task(sheaf_report_fn *report, void *context, sheaf_future *tas
                  is_task ? "task" : "promise", other);
         sheaf__future_unhold(awaited);
     } else {
-        snprintf(line, sizeof line, "  %s: %s%s", name, state,
-                 sleeps ? ", waits for a lock, a condition or a timer" : "");
+        snprintf(line, sizeof line, "  %s: %s%s%s", name, state, what ? ", waits for " : "",
+                 what ? what : "");
     }
     report(context, line);
 }

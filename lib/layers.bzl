@@ -64,6 +64,7 @@ LAYERS = {
     ],
     "core": [
         "await.c",
+        "call.h",
         "callback.c",
         "cancel.c",
         "future.c",
@@ -72,10 +73,10 @@ LAYERS = {
         "local.c",
         "promise.c",
         "run.c",
-        "sync.c",
         "task.c",
     ],
     "compose": [
+        "sync.c",
     ],
 }
 

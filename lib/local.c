@@ -1,17 +1,35 @@
 /* Task-local values: an immutable list that tasks share and extend at its head.
  *
- * Setting a value puts a link in front of the setter's list; a task made afterwards starts with the
- * list as it is then.  Nobody changes a link, so sharing needs no lock, only a count. */
+ * Setting a value puts a link in front of the setter's list and leaves out the link of the value
+ * that it replaces; the links between are copied, those behind are shared.  A task made afterwards
+ * starts with the list as it is then.  Nobody changes a link, so sharing needs no lock, only counts:
+ * one for each link, and one for each value, which goes with the last link that leads to it. */
 #include "lib/future_impl.h"
 
 #include "lib/alloc.h"
 
-struct sheaf__locals {
+struct box {
     SHEAF__ATOMIC(size_t) references;
     const sheaf_local *key; /* const */
     void *value;            /* const */
-    struct sheaf__locals *rest;
 };
+
+struct sheaf__locals {
+    SHEAF__ATOMIC(size_t) references;
+    struct box *box;            /* const; a reference */
+    struct sheaf__locals *rest; /* const; a reference */
+};
+
+static void release_box(struct box *box)
+{
+    /* acq_rel: the last one sees that all others are done with the value. */
+    if (sheaf__sub_acq_rel(&box->references, 1) == 1) {
+        if (box->key->drop) {
+            box->key->drop(box->value);
+        }
+        sheaf__free(box, sizeof *box);
+    }
+}
 
 struct sheaf__locals *sheaf__locals_retain(struct sheaf__locals *locals)
 {
@@ -23,15 +41,52 @@ struct sheaf__locals *sheaf__locals_retain(struct sheaf__locals *locals)
 
 void sheaf__locals_release(struct sheaf__locals *locals)
 {
-    /* acq_rel: the last one sees that all others are done with the link. */
     while (locals && sheaf__sub_acq_rel(&locals->references, 1) == 1) {
         struct sheaf__locals *rest = locals->rest;
-        if (locals->key->drop) {
-            locals->key->drop(locals->value);
-        }
+        release_box(locals->box);
         sheaf__free(locals, sizeof *locals);
         locals = rest;
     }
+}
+
+static struct sheaf__locals *find(struct sheaf__locals *locals, const sheaf_local *key)
+{
+    while (locals && locals->box->key != key) {
+        locals = locals->rest;
+    }
+    return locals;
+}
+
+/* A link in front of `rest`.  box, rest: taken, also on failure, which is NULL */
+static struct sheaf__locals *link_box(struct box *box, struct sheaf__locals *rest)
+{
+    struct sheaf__locals *link = sheaf__alloc(sizeof *link);
+    if (!link) {
+        release_box(box);
+        sheaf__locals_release(rest);
+        return NULL;
+    }
+    sheaf__store_rlx(&link->references, 1);
+    link->box = box;
+    link->rest = rest;
+    return link;
+}
+
+/* The list without the link `left_out`; a reference is given.  *made is false for want of memory */
+static struct sheaf__locals *without(struct sheaf__locals *list, struct sheaf__locals *left_out,
+                                     bool *made)
+{
+    if (!left_out) {
+        return sheaf__locals_retain(list);
+    }
+    struct sheaf__locals *result = sheaf__locals_retain(left_out->rest);
+    /* The order of the links says nothing: those in front may come out reversed. */
+    for (struct sheaf__locals *link = list; *made && link != left_out; link = link->rest) {
+        sheaf__add_rlx(&link->box->references, 1);
+        result = link_box(link->box, result);
+        *made = result != NULL;
+    }
+    return result;
 }
 
 int sheaf_local_set(const sheaf_local *key, void *value)
@@ -44,15 +99,24 @@ int sheaf_local_set(const sheaf_local *key, void *value)
         return SHEAF_NOTASK;
     }
     struct sheaf__extra *extra = sheaf__future_need_extra(task);
-    struct sheaf__locals *link = extra ? sheaf__alloc(sizeof *link) : NULL;
-    if (!link) {
+    struct box *box = extra ? sheaf__alloc(sizeof *box) : NULL;
+    struct sheaf__locals *link = box ? sheaf__alloc(sizeof *link) : NULL;
+    bool made = link != NULL;
+    struct sheaf__locals *before = extra ? extra->locals : NULL;
+    struct sheaf__locals *rest = made ? without(before, find(before, key), &made) : NULL;
+    if (!made) {
+        sheaf__free(link, sizeof *link);
+        sheaf__free(box, sizeof *box);
         return SHEAF_NOMEM;
     }
+    sheaf__store_rlx(&box->references, 1);
+    box->key = key;
+    box->value = value;
     sheaf__store_rlx(&link->references, 1);
-    link->key = key;
-    link->value = value;
-    link->rest = extra->locals; /* the list's reference moves into the link */
+    link->box = box;
+    link->rest = rest;
     extra->locals = link;
+    sheaf__locals_release(before);
     return SHEAF_OK;
 }
 
@@ -60,9 +124,6 @@ void *sheaf_local_get(const sheaf_local *key)
 {
     sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
     struct sheaf__extra *extra = task ? sheaf__future_extra(task) : NULL;
-    struct sheaf__locals *link = extra ? extra->locals : NULL;
-    while (link && link->key != key) {
-        link = link->rest;
-    }
-    return link ? link->value : NULL;
+    struct sheaf__locals *link = find(extra ? extra->locals : NULL, key);
+    return link ? link->box->value : NULL;
 }

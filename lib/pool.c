@@ -255,13 +255,28 @@ int sheaf__pool_open(const sheaf_options *given, const struct sheaf__pool_ops *o
 
 /* ---------------------------------------------------------------- stopping */
 
+/* Whether some worker is inside of a task's body, and not just on its way out. */
+static bool runs_a_body(sheaf_pool *pool)
+{
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        if (sheaf__load_rlx(&pool->workers[i].current)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How long to wait for workers that are only on their way out before looking again. */
+#define LEAVING_SLICE INT64_C(1000000)
+
 int sheaf__pool_stop(sheaf_pool *pool, int64_t deadline)
 {
     tell_workers_to_leave(pool);
     int error = 0;
     pthread_mutex_lock(&pool->rest_lock);
-    while (pool->workers_left < pool->worker_count && !error) {
-        error = wait_rested(pool, deadline);
+    while (pool->workers_left < pool->worker_count && !(error && runs_a_body(pool))) {
+        int64_t slice = sheaf__deadline_after(sheaf__clock_monotonic(), LEAVING_SLICE);
+        error = wait_rested(pool, error ? slice : deadline);
     }
     bool all_left = pool->workers_left == pool->worker_count;
     pthread_mutex_unlock(&pool->rest_lock);
@@ -367,13 +382,40 @@ static bool wake_rest_waiter(sheaf_pool *pool)
     return woken;
 }
 
-static void note_rest(sheaf_pool *pool, bool held)
+static uint64_t count_ended(sheaf_pool *pool)
+{
+    /* acquire: the tasks that an ended one spawned are counted in what is read after this. */
+    uint64_t ended = sheaf__load_acq(&pool->refused);
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        ended += sheaf__load_acq(&pool->workers[i].counts.ran);
+        ended += sheaf__load_acq(&pool->workers[i].counts.inlined);
+    }
+    return ended;
+}
+
+static uint64_t count_spawned(sheaf_pool *pool)
+{
+    uint64_t spawned = sheaf__load_acq(&pool->spawned_outside);
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        spawned += sheaf__load_acq(&pool->workers[i].counts.spawned);
+    }
+    return spawned;
+}
+
+bool sheaf__pool_busy(sheaf_pool *pool)
+{
+    /* Both only grow, and a task is counted as spawned before it can end: when the later reading of
+     * the one equals the earlier of the other, nothing was under way in between. */
+    uint64_t ended = count_ended(pool);
+    return count_spawned(pool) != ended;
+}
+
+static void note_rest(sheaf_pool *pool, bool for_good)
 {
     pthread_mutex_lock(&pool->rest_lock);
     pool->rests++;
     pool->rest_suspended = sheaf__pool_suspended(pool);
-    pool->deadlock = pool->is_virtual && !held && pool->rest_suspended > 0 &&
-                     sheaf__load_seq(&pool->outside) == 0;
+    pool->deadlock = pool->is_virtual && for_good && pool->rest_suspended > 0;
     pthread_cond_broadcast(&pool->rested);
     pthread_mutex_unlock(&pool->rest_lock);
 }
@@ -383,11 +425,19 @@ bool sheaf__pool_at_rest(sheaf_pool *pool)
     if (wake_rest_waiter(pool)) {
         return true;
     }
-    bool held = sheaf__load_seq(&pool->holds) > 0;
-    if (pool->is_virtual && !held && sheaf__timekeeper_advance(&pool->keeper)) {
+    /* A thread that acts from outside publishes its work before it lets go of the clock, or before
+     * its promise counts as resolved: what is read here first is no older than the look that
+     * follows. */
+    bool alone = sheaf__load_seq(&pool->holds) == 0;
+    bool nobody_outside = sheaf__load_seq(&pool->outside) == 0;
+    if (sheaf__pool_has_work(pool) ||
+        sheaf__idle_sleepers(&pool->idle) != pool->worker_count) {
         return true;
     }
-    note_rest(pool, held);
+    if (pool->is_virtual && alone && sheaf__timekeeper_advance(&pool->keeper)) {
+        return true;
+    }
+    note_rest(pool, alone && nobody_outside);
     return false;
 }
 
@@ -466,17 +516,15 @@ int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
         return SHEAF_INVALID;
     }
     *stats = (sheaf_stats){.size = sizeof *stats};
-    stats->spawned = sheaf__load_rlx(&pool->spawned_outside);
+    stats->finished = count_ended(pool);
+    stats->spawned = count_spawned(pool);
     for (unsigned i = 0; i < pool->worker_count; i++) {
         struct sheaf__counters *counts = &pool->workers[i].counts;
-        stats->spawned += sheaf__load_rlx(&counts->spawned);
-        stats->finished += sheaf__load_rlx(&counts->ran);
         stats->inlined += sheaf__load_rlx(&counts->inlined);
         stats->stolen += sheaf__load_rlx(&counts->stolen);
         stats->parked += sheaf__load_rlx(&counts->parked);
         stats->woken += sheaf__load_rlx(&counts->resumed);
     }
-    stats->finished += stats->inlined;
     stats->wakeups = sheaf__load_rlx(&pool->idle.wakeups);
     stats->timers = sheaf__load_rlx(&pool->keeper.started);
     stats->suspended = sheaf__pool_suspended(pool);

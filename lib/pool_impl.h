@@ -65,7 +65,8 @@ struct sheaf_pool {
     SHEAF__ATOMIC(uint32_t) outside;        /* pending promises made on plain threads */
     SHEAF__ATOMIC(uint64_t) stamps;         /* completions counted so far */
     SHEAF__ATOMIC(uint64_t) names;          /* default names given so far */
-    SHEAF__ATOMIC(uint64_t) spawned_outside; /* statistics */
+    SHEAF__ATOMIC(uint64_t) spawned_outside; /* tasks made by other threads than the workers */
+    SHEAF__ATOMIC(uint64_t) refused;         /* of all tasks, those that no worker ran */
     SHEAF__ATOMIC(uint8_t) inspecting;      /* lib/inspect.c holds running tasks in place */
     pthread_mutex_t inspect_lock;           /* rank 1: one inspection at a time */
 
@@ -120,6 +121,10 @@ bool sheaf__pool_at_rest(sheaf_pool *pool);
  * Returns: SHEAF_OK; SHEAF_TIMEOUT at the (real) deadline; SHEAF_DEADLOCK when it rests for good
  * Context: plain thread */
 int sheaf__pool_wait_rest(sheaf_pool *pool, uint64_t *seen, int64_t deadline);
+
+/* Whether a task that was spawned has not ended yet.  False is exact: at some instant of the call
+ * there was none. */
+bool sheaf__pool_busy(sheaf_pool *pool);
 
 /* How many fibers are parked.  Exact while the pool is at rest. */
 size_t sheaf__pool_suspended(sheaf_pool *pool);

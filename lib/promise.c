@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/call.h"
 #include "lib/error_impl.h"
 
 static int read_options(const sheaf_promise_options *given, sheaf_promise_options *options)
@@ -66,7 +67,7 @@ sheaf_future *sheaf_promise(const sheaf_promise_options *given)
     }
     bool plain = !options.name && !options.data && !options.value_drop && !is_outside() &&
                  !(pool->flags & SHEAF_POOL_STAMPS);
-    sheaf__future_init(promise, SHEAF__JOB_BARE,
+    sheaf__record_fill(promise, SHEAF__JOB_BARE,
                        SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED |
                            (plain ? 0 : SHEAF__WORD_EXTRA));
     sheaf__store_rlx(&promise->job.state, SHEAF__RUNNING);

@@ -109,31 +109,30 @@ static size_t ask_some(sheaf_pool *pool)
     return count;
 }
 
-static void ask_all(sheaf_pool *pool)
+static size_t ask_all(sheaf_pool *pool)
 {
-    while (ask_some(pool) > 0) {
+    size_t asked = 0;
+    size_t some;
+    while ((some = ask_some(pool)) > 0) {
+        asked += some;
     }
+    return asked;
 }
 
 /* Waits until no task is left; with CANCEL asks those that come up meanwhile. */
 static int wait_for_tasks(sheaf_pool *pool, sheaf_close how, int64_t deadline)
 {
     uint64_t seen = 0;
-    for (;;) {
-        if (how == SHEAF_CLOSE_CANCEL) {
-            ask_all(pool);
-        }
-        int status = sheaf__pool_wait_rest(pool, &seen, deadline);
-        pthread_mutex_lock(&pool->rest_lock);
-        bool ended = status != SHEAF_TIMEOUT && pool->rest_suspended == 0;
-        pthread_mutex_unlock(&pool->rest_lock);
-        if (ended && !sheaf__pool_has_work(pool)) {
-            return SHEAF_OK;
-        }
-        if (status != SHEAF_OK) {
+    int status = SHEAF_OK;
+    while (sheaf__pool_busy(pool)) {
+        size_t asked = how == SHEAF_CLOSE_CANCEL ? ask_all(pool) : 0;
+        /* A deadlock of tasks that have only now been asked is none. */
+        if (status == SHEAF_TIMEOUT || (status == SHEAF_DEADLOCK && asked == 0)) {
             return status;
         }
+        status = sheaf__pool_wait_rest(pool, &seen, deadline);
     }
+    return SHEAF_OK;
 }
 
 /* A task whose body was suspended when the pool was abandoned, and those on whose stack it was
@@ -248,6 +247,7 @@ int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit, sh
 struct run {
     sheaf_fn *fn;
     void *arg;
+    sheaf_future *main; /* the program's task; released by sheaf_run(), whatever becomes of run_main */
     sheaf_value value;
     int status;
 };
@@ -262,7 +262,7 @@ static void wait_until_settled(sheaf_pool *pool)
     sheaf_time deadline = pool->is_virtual
                               ? SHEAF_FOREVER
                               : sheaf__deadline_after(sheaf_pool_now(pool), SETTLE_LIMIT);
-    if (sheaf__sleep_begin(&sleep, deadline) != SHEAF_OK) {
+    if (sheaf__sleep_begin(&sleep, "the pool to come to rest", deadline) != SHEAF_OK) {
         return;
     }
     pthread_mutex_lock(&pool->rest_lock);
@@ -301,7 +301,8 @@ static int run_main(void *arg, sheaf_value *result)
     struct run *run = arg;
     sheaf_pool *pool = sheaf_pool_current();
     (void)result;
-    run->status = sheaf_join(sheaf_spawn(run->fn, run->arg), &run->value);
+    run->main = sheaf_spawn(run->fn, run->arg);
+    run->status = sheaf_await(run->main, &run->value);
     do {
         wait_until_settled(pool);
     } while (end_left_over(pool));
@@ -357,6 +358,10 @@ int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value
     }
     sheaf_pool_close(pool, status == SHEAF_OK ? SHEAF_CLOSE_CANCEL : SHEAF_CLOSE_ABANDON,
                      SHEAF_FOREVER, NULL, NULL);
+    /* In a deadlock neither of the two has ended by itself: nothing that is to be reported. */
+    sheaf_error_release(sheaf_future_error(run.main));
+    sheaf_error_release(sheaf_future_error(future));
+    sheaf_release(run.main);
     sheaf_release(future);
     if (status != SHEAF_OK) {
         return status;

@@ -189,7 +189,8 @@ static int lock_once(struct mutex *mutex, sheaf_time deadline, bool deaf)
 {
     struct sheaf__sleep sleep;
     struct waiter waiter = {.mutex = mutex};
-    SHEAF_TRY(deaf ? sheaf__sleep_begin_deaf(&sleep) : sheaf__sleep_begin(&sleep, deadline));
+    SHEAF_TRY(deaf ? sheaf__sleep_begin_deaf(&sleep)
+                   : sheaf__sleep_begin(&sleep, "a mutex", deadline));
     waiter.wait = sleep.wait;
     if (lock_or_queue(mutex, &waiter)) {
         sheaf__sleep_abandon(&sleep);
@@ -350,7 +351,7 @@ int sheaf_cond_wait_until(sheaf_cond *given, sheaf_mutex *held, sheaf_time deadl
     }
     struct sheaf__sleep sleep;
     struct waiter waiter = {.mutex = mutex};
-    SHEAF_TRY(sheaf__sleep_begin(&sleep, deadline));
+    SHEAF_TRY(sheaf__sleep_begin(&sleep, "a condition", deadline));
     waiter.wait = sleep.wait;
     take_guard(cond);
     enqueue(cond, &waiter, ON_COND);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/call.h"
 #include "lib/error_impl.h"
 
 #define STACK_SIZE_MAX ((size_t)1 << 30)
@@ -15,16 +16,6 @@ static sheaf_future *current_task(void)
 }
 
 /* ---------------------------------------------------------------- running */
-
-/* A body may return 0, a code of the program's, or a status of the library's. */
-static SHEAF__COLD int unknown_status(sheaf_future *task, int status)
-{
-    sheaf_error *error =
-        sheaf_error_new(SHEAF_INVALID, "a task returned %d, which is no status", status);
-    sheaf__task_set_raised(task, error);
-    sheaf_error_release(error);
-    return SHEAF_INVALID;
-}
 
 void sheaf__task_finish_unrun(sheaf_future *future, int status)
 {
@@ -42,45 +33,26 @@ void sheaf__task_finish_unrun(sheaf_future *future, int status)
     sheaf__future_finish_locked(future, status);
 }
 
-/* Somebody asks the task while it starts.  Returns: whether the body runs all the same */
-static SHEAF__COLD bool may_start(sheaf_future *task)
+SHEAF__COLD bool sheaf__task_may_start(sheaf_future *task, void *arg)
 {
     sheaf__future_wait_unlocked(task);
-    return !(sheaf__load_acq(&task->job.word) & SHEAF__WORD_CANCEL);
+    if (!(sheaf__load_acq(&task->job.word) & SHEAF__WORD_CANCEL)) {
+        return true;
+    }
+    task->in.arg = arg;
+    sheaf__task_finish_unrun(task, SHEAF_CANCELLED);
+    return false;
 }
 
-void sheaf__task_call(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *child)
+static void refuse_task(struct sheaf_pool *pool, struct sheaf__job *job, int status)
 {
-    void *arg = child->in.arg;
-    child->in.enclosing = task;
-    child->job.out.value.u64 = 0;
-    sheaf__store_rlx(&child->job.up.awaiting, 0);
-    sheaf__store_rlx(&worker->current, child);
-    /* release: an asker or inspector that sees RUNNING sees whom it runs in and that it awaits
-     * nothing yet. */
-    sheaf__store_rel(&child->job.state, SHEAF__RUNNING);
-    sheaf__fence_light();
-    /* A request that finds the task queued keeps it from running; one that finds it running waits
-     * for its first suspension.  A2 of lib/await.c with nothing awaited. */
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&child->job.word) &
-                        (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)) &&
-        !may_start(child)) {
-        child->in.arg = arg;
-        sheaf__task_finish_unrun(child, SHEAF_CANCELLED);
-        sheaf__store_rlx(&worker->current, task);
-        return;
+    sheaf_future *task = sheaf__future_of_job(job);
+    if (sheaf__task_is_drain(task)) {
+        sheaf__drain_run_here(task);
+    } else {
+        sheaf__task_finish_unrun(task, status);
     }
-    int status = child->fn(arg, &child->job.out.value);
-    if (SHEAF__UNLIKELY(status < 0) && !sheaf__status_known(status)) {
-        status = unknown_status(child, status);
-    }
-    worker = sheaf__worker_self();
-    sheaf__future_finish(child, status);
-    worker = sheaf__worker_self();
-    sheaf__store_rlx(&worker->current, task);
-    if (task) {
-        sheaf__count(&worker->counts.inlined);
-    }
+    sheaf__add_acq_rel(&pool->refused, 1);
 }
 
 /* A task that wants a stack of its own is handed to a fiber that has one; a pinned one ties the
@@ -91,7 +63,7 @@ static bool prepare_loner(struct sheaf__worker *worker, sheaf_future *task)
     struct sheaf__extra *extra = sheaf__future_extra(task);
     if (extra->stack_size && !sheaf__load_rlx(&worker->fiber)->special) {
         if (!sheaf__worker_run_special(worker, &task->job, extra->stack_size)) {
-            sheaf__task_finish_unrun(task, SHEAF_NOMEM);
+            refuse_task(worker->pool, &task->job, SHEAF_NOMEM);
         }
         return false;
     }
@@ -108,23 +80,11 @@ static void run_task(struct sheaf__worker *worker, struct sheaf__job *job)
     if (loner && !prepare_loner(worker, task)) {
         return;
     }
-    sheaf__task_call(worker, NULL, task);
+    worker = sheaf__call_body(worker, NULL, task);
     /* The task may be gone from here on. */
-    worker = sheaf__worker_self();
-    sheaf__count(&worker->counts.ran);
+    sheaf__count_rel(&worker->counts.ran);
     if (loner) {
         sheaf__worker_pin(worker, false);
-    }
-}
-
-static void refuse_task(struct sheaf_pool *pool, struct sheaf__job *job, int status)
-{
-    (void)pool;
-    sheaf_future *task = sheaf__future_of_job(job);
-    if (sheaf__task_is_drain(task)) {
-        sheaf__drain_run_here(task);
-    } else {
-        sheaf__task_finish_unrun(task, status);
     }
 }
 
@@ -168,16 +128,27 @@ static bool needs_extra(const sheaf_pool *pool, const sheaf_future *maker)
     return inherited(maker) || (pool->flags & SHEAF_POOL_STAMPS);
 }
 
+/* A first, cheap look for the paths where nobody has either. */
+static SHEAF__ALWAYS_INLINE bool may_need_extra(struct sheaf__worker *worker)
+{
+    const sheaf_future *maker = sheaf__load_rlx(&worker->current);
+    return !worker->plain_spawns || !maker ||
+           (sheaf__load_rlx(&maker->job.word) & SHEAF__WORD_EXTRA);
+}
+
 /* Makes a new task runnable.  Returns: false when the pool takes nothing from outside any more */
 static bool publish(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future)
 {
     if (worker && worker->pool == pool) {
-        sheaf__count(&worker->counts.spawned);
-        sheaf__worker_push(worker, &future->job);
+        sheaf__push_own(worker, future);
         return true;
     }
-    sheaf__add_rlx(&pool->spawned_outside, 1);
-    return sheaf__pool_offer(pool, &future->job, &future->job, 1);
+    sheaf__add_acq_rel(&pool->spawned_outside, 1);
+    if (sheaf__pool_offer(pool, &future->job, &future->job, 1)) {
+        return true;
+    }
+    sheaf__add_acq_rel(&pool->refused, 1);
+    return false;
 }
 
 /* A task that could not be published: nobody has seen it. */
@@ -281,7 +252,7 @@ sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn
     if (!future) {
         return sheaf__future_failed(SHEAF_NOMEM);
     }
-    sheaf__future_init(future, flags_of(options), born(worker, pool) | SHEAF__WORD_EXTRA);
+    sheaf__record_fill(future, flags_of(options), born(worker, pool) | SHEAF__WORD_EXTRA);
     future->extra = new_extra(options, maker, &arg);
     if (!future->extra) {
         sheaf__depot_give(&pool->depot, future);
@@ -312,7 +283,7 @@ static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
     if (!future) {
         return sheaf__future_failed(SHEAF_NOMEM);
     }
-    sheaf__future_init(future, 0, born(worker, pool));
+    sheaf__record_fill(future, 0, born(worker, pool));
     future->fn = fn;
     future->in.arg = arg;
     return publish(pool, worker, future) ? future : give_up(future, SHEAF_CLOSED);
@@ -324,19 +295,17 @@ sheaf_future *sheaf_spawn(sheaf_fn *fn, void *arg)
     if (SHEAF__UNLIKELY(!worker || !fn)) {
         return spawn_plain(NULL, fn, arg);
     }
-    sheaf_future *maker = sheaf__load_rlx(&worker->current);
-    if (SHEAF__UNLIKELY(needs_extra(worker->pool, maker))) {
+    if (SHEAF__UNLIKELY(may_need_extra(worker))) {
         return spawn_plain(NULL, fn, arg);
     }
     sheaf_future *future = sheaf__cache_take(&worker->records, &worker->pool->depot);
     if (SHEAF__UNLIKELY(!future)) {
         return sheaf__future_failed(SHEAF_NOMEM);
     }
-    sheaf__future_init(future, 0, SHEAF__WORD_REFERENCE | worker->born);
+    sheaf__record_fill(future, 0, SHEAF__WORD_REFERENCE | worker->born);
     future->fn = fn;
     future->in.arg = arg;
-    sheaf__count(&worker->counts.spawned);
-    sheaf__worker_push(worker, &future->job);
+    sheaf__push_own(worker, future);
     return future;
 }
 
@@ -379,7 +348,7 @@ void sheaf_spawn_many(sheaf_fn *fn, void *args, size_t stride, size_t count,
 
 static sheaf_future *fail_frame(sheaf_future *future, int status)
 {
-    sheaf__future_init(future, SHEAF__JOB_STATIC | SHEAF__JOB_FRAME,
+    sheaf__record_fill(future, SHEAF__JOB_STATIC | SHEAF__JOB_FRAME,
                        SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED | SHEAF__WORD_LOOKED |
                            SHEAF__WORD_DONE);
     sheaf__store_rlx(&future->job.at.status, (uint32_t)status);
@@ -388,9 +357,13 @@ static sheaf_future *fail_frame(sheaf_future *future, int status)
 }
 
 /* Gives a frame's task what its maker's locals and the pool's options ask for. */
-static bool trim_frame(sheaf_future *future, const sheaf_future *maker)
+static SHEAF__COLD bool trim_frame(struct sheaf__worker *worker, sheaf_future *future)
 {
+    sheaf_future *maker = sheaf__load_rlx(&worker->current);
     void *none = NULL;
+    if (!needs_extra(worker->pool, maker)) {
+        return true;
+    }
     future->extra = new_extra(&plain, maker, &none);
     if (future->extra) {
         sheaf__or_rlx(&future->job.word, SHEAF__WORD_EXTRA);
@@ -406,15 +379,13 @@ sheaf_future *sheaf_task_spawn(sheaf_task *frame, sheaf_fn *fn, void *arg)
         int status = worker ? SHEAF_INVALID : SHEAF_NOTASK;
         return frame ? fail_frame(future, status) : sheaf__future_failed(status);
     }
-    sheaf__future_init(future, SHEAF__JOB_FRAME, SHEAF__WORD_REFERENCE | worker->born);
-    sheaf_future *maker = sheaf__load_rlx(&worker->current);
-    if (SHEAF__UNLIKELY(needs_extra(worker->pool, maker)) && !trim_frame(future, maker)) {
+    sheaf__record_fill(future, SHEAF__JOB_FRAME, SHEAF__WORD_REFERENCE | worker->born);
+    if (SHEAF__UNLIKELY(may_need_extra(worker)) && !trim_frame(worker, future)) {
         return fail_frame(future, SHEAF_NOMEM);
     }
     future->fn = fn;
     future->in.arg = arg;
-    sheaf__count(&worker->counts.spawned);
-    sheaf__worker_push(worker, &future->job);
+    sheaf__push_own(worker, future);
     return future;
 }
 
@@ -443,7 +414,7 @@ int sheaf_yield(void)
 int sheaf_sleep_until(sheaf_time deadline)
 {
     struct sheaf__sleep sleep;
-    SHEAF_TRY(sheaf__sleep_begin(&sleep, deadline));
+    SHEAF_TRY(sheaf__sleep_begin(&sleep, "a timer", deadline));
     uint32_t reason = sheaf__sleep_end(&sleep);
     return reason == SHEAF__WAIT_CANCEL ? sheaf__task_deliver(sleep.task) : SHEAF_OK;
 }

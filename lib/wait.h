@@ -40,6 +40,7 @@ enum {
 struct sheaf__wait {
     SHEAF__ATOMIC(uint32_t) word;
     void (*resume)(struct sheaf__wait *wait); /* const while waiting */
+    SHEAF__ATOMIC(const char *) what;         /* for whoever asks what it waits for; static text */
 };
 
 /* Tries to end the sleep for that reason.

@@ -465,6 +465,7 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
 {
     *worker = (struct sheaf__worker){.pool = pool, .index = index};
     worker->deterministic = pool->deterministic;
+    worker->plain_spawns = !(pool->flags & SHEAF_POOL_STAMPS);
     worker->born = sheaf__fences_are_full() ? pool->ops->stolen : 0;
     /* Any odd start will do; it must not be 0. */
     uint64_t seed = pool->seed ? pool->seed : (uint64_t)index + 1;

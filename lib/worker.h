@@ -47,6 +47,7 @@ struct sheaf__worker {
     uint32_t born;           /* const: what a task's word starts with, see future_impl.h */
     uint16_t index;          /* const */
     bool deterministic;      /* const: one queue, nothing runs on an awaiter's stack */
+    bool plain_spawns;       /* const: the pool asks for nothing that needs an extra part */
     struct sheaf__counters counts;
 
     struct sheaf__deque deque;
@@ -80,6 +81,12 @@ static inline struct sheaf__worker *sheaf__worker_self(void)
 static inline struct sheaf_future *sheaf__worker_current(struct sheaf__worker *worker)
 {
     return worker ? sheaf__load_rlx(&worker->current) : NULL;
+}
+
+/* release: a reader that sees the count sees what was counted before (sheaf__pool_busy()). */
+static inline void sheaf__count_rel(SHEAF__ATOMIC(uint64_t) * counter)
+{
+    sheaf__store_rel(counter, sheaf__load_rlx(counter) + 1);
 }
 
 static inline void sheaf__count(SHEAF__ATOMIC(uint64_t) * counter)

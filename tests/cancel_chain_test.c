@@ -378,8 +378,10 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_SINGLE, a_join_hands_the_request_on_and_waits_for_the_end),
     TASK_TEST(a_join_of_an_ended_task_keeps_the_request_for_later),
     TASK_TEST(a_frame_task_can_be_cancelled_by_its_maker),
-    POOL_TEST(cancelling_the_head_of_a_long_chain_takes_constant_stack),
-    POOL_TEST(completing_the_end_of_a_long_chain_takes_constant_stack),
+    POOL_TEST_ON(MODE_1 | MODE_4 | MODE_FIFO,
+                 cancelling_the_head_of_a_long_chain_takes_constant_stack),
+    POOL_TEST_ON(MODE_1 | MODE_4 | MODE_FIFO,
+                 completing_the_end_of_a_long_chain_takes_constant_stack),
 };
 
 int main(void)

@@ -436,16 +436,16 @@ static SHEAF__NOINLINE int64_t switch_with_registers(void **from_sp, void *to_sp
 
 static SHEAF__NOINLINE int64_t switch_with_registers(void **from_sp, void *to_sp, uint64_t seed)
 {
-    register void **x0 __asm__("x0") = from_sp;
-    register void *x1 __asm__("x1") = to_sp;
     uint64_t integers[10];
     double doubles[8];
+    register void **x0 __asm__("x0") = from_sp;
+    register void *x1 __asm__("x1") = to_sp;
+    register uint64_t *x9 __asm__("x9") = integers;
+    register double *x10 __asm__("x10") = doubles;
     for (unsigned i = 0; i < 10; i++) integers[i] = seed + i;
     for (unsigned i = 0; i < 8; i++) doubles[i] = (double)(seed + i);
     /* The arrays' addresses are kept on the stack, as no register is left for them. */
-    __asm__ volatile("stp %[i], %[d], [sp, #-16]!\n\t"
-                     "mov x9, %[i]\n\t"
-                     "mov x10, %[d]\n\t"
+    __asm__ volatile("stp x9, x10, [sp, #-16]!\n\t"
                      "ldp x19, x20, [x9, #0]\n\t"
                      "ldp x21, x22, [x9, #16]\n\t"
                      "ldp x23, x24, [x9, #32]\n\t"
@@ -466,14 +466,14 @@ static SHEAF__NOINLINE int64_t switch_with_registers(void **from_sp, void *to_sp
                      "stp d10, d11, [x10, #16]\n\t"
                      "stp d12, d13, [x10, #32]\n\t"
                      "stp d14, d15, [x10, #48]"
-                     : "+r"(x0), "+r"(x1)
-                     : [i] "r"(&integers[0]), [d] "r"(&doubles[0])
-                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
-                       "x14", "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25",
-                       "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
-                       "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
-                       "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
-                       "v30", "v31", "memory", "cc");
+                     : "+r"(x0), "+r"(x1), "+r"(x9), "+r"(x10)
+                     :
+                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x11", "x12", "x13", "x14", "x15",
+                       "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26",
+                       "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8",
+                       "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19",
+                       "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+                       "v31", "memory", "cc");
     int64_t wrong = 0;
     for (unsigned i = 0; i < 10; i++) wrong += integers[i] != seed + i;
     for (unsigned i = 0; i < 8; i++) wrong += doubles[i] != (double)(seed + i);

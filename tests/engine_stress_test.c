@@ -356,7 +356,7 @@ static void *submit(void *arg)
     struct storm s = *(struct storm *)arg;
     while (real_time() < s.deadline) {
         s.seed = mix(s.seed + 1);
-        struct node root = {s.seed, (int)(s.seed >> 8) % 7, s.may, true};
+        struct node root = {s.seed, (int)(s.seed >> 8 & 0xffff) % 7, s.may, true};
         sheaf_future *f = spawn_node(s.pool, root);
         sheaf_value value = {0};
         if (s.seed % 4 == 0 && !(s.may & MAY_FAIL)) {

@@ -328,8 +328,7 @@ static void a_dump_names_the_tasks_and_what_they_wait_for(struct fixture *f)
     do {
         text[0] = '\0';
         sheaf_pool_dump(pool, note_line, text);
-        EXPECT(strstr(text, "the-asker") != NULL);
-    } while (!strstr(text, "the-answer") && !check_failed(&fixture_check));
+    } while (!strstr(text, "the-asker") || !strstr(text, "the-answer"));
     EXPECT_INT(sheaf_resolve(answer, (sheaf_value){0}), SHEAF_OK);
     EXPECT_INT(sheaf_join(task, NULL), SHEAF_OK);
     sheaf_release(answer);

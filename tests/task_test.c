@@ -202,14 +202,17 @@ static int a_checkpoint_without_a_request_passes(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
-/* errno is reached through functions of their own, since compilers keep its address over a call. */
-static SHEAF__NOINLINE void set_errno(int value)
+/* errno is reached through functions of their own, since compilers keep its address over a call.
+ * The race detector takes the tasks of one thread for threads that share its errno. */
+#define ERRNO_ACCESS SHEAF__NOINLINE __attribute__((no_sanitize("thread")))
+
+static ERRNO_ACCESS void set_errno(int value)
 {
     errno = value;
     __asm__ volatile("" ::: "memory");
 }
 
-static SHEAF__NOINLINE int get_errno(void)
+static ERRNO_ACCESS int get_errno(void)
 {
     __asm__ volatile("" ::: "memory");
     return errno;

@@ -246,7 +246,7 @@ static int lock_twice(void *arg, sheaf_value *result)
 
 static void a_lock_nobody_gives_back_is_a_deadlock(struct fixture *f)
 {
-    static const char *const words[] = {"mutex", NULL};
+    static const char *const words[] = {"lock", NULL};
     memset(&left, 0, sizeof left);
     expect_deadlock(f, lock_twice, words);
 }
@@ -274,7 +274,7 @@ static int embrace(void *arg, sheaf_value *result)
 
 static void a_deadly_embrace_is_a_deadlock(struct fixture *f)
 {
-    static const char *const words[] = {"one-way", "other-way", "mutex", NULL};
+    static const char *const words[] = {"one-way", "other-way", "lock", NULL};
     memset(&left, 0, sizeof left);
     memset(&right, 0, sizeof right);
     expect_deadlock(f, embrace, words);

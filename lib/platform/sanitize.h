@@ -71,9 +71,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if SHEAF__TSAN
-#include <stdatomic.h>
-#endif
 #if SHEAF__ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -90,9 +87,7 @@ struct sheaf__sanitized {
     void *arg;             /* its argument; const after make */
     bool made;             /* by make, so that the records are ours to free */
 #if SHEAF__TSAN
-    /* Clocks and shadow call stack; const after make or adopt.  Atomic: a fiber that resumes this
-     * one may have no edge from its maker, other than the program order of their thread. */
-    _Atomic(void *) fiber;
+    void *fiber; /* clocks and shadow call stack; const after make or adopt */
 #endif
 #if SHEAF__ASAN
     const void *low; /* the stack; an adopted one's is learnt when it is left */
@@ -105,12 +100,21 @@ struct sheaf__sanitized {
 #endif
 };
 
+#if SHEAF__TSAN
+/* TSan's record of a context.  A context that resumes this one may have no edge from its maker other
+ * than the program order of their thread, so TSan does not look. */
+SHEAF__NO_TSAN static SHEAF__NOINLINE void *sheaf__sanitized_fiber(const struct sheaf__sanitized *s)
+{
+    return s->fiber;
+}
+#endif
+
 /* The thread's own stack becomes a context. */
 static inline void sheaf__sanitize_adopt(struct sheaf__sanitized *s)
 {
     *s = (struct sheaf__sanitized){.made = false};
 #if SHEAF__TSAN
-    atomic_store_explicit(&s->fiber, __tsan_get_current_fiber(), memory_order_relaxed);
+    s->fiber = __tsan_get_current_fiber();
 #endif
 }
 
@@ -131,7 +135,7 @@ static inline void sheaf__sanitize_make(struct sheaf__sanitized *s, void *low, s
     s->stack_number = VALGRIND_STACK_REGISTER(low, (char *)low + size);
 #endif
 #if SHEAF__TSAN
-    atomic_store_explicit(&s->fiber, __tsan_create_fiber(0), memory_order_relaxed);
+    s->fiber = __tsan_create_fiber(0);
 #endif
     (void)low;
     (void)size;
@@ -144,7 +148,7 @@ static inline void sheaf__sanitize_release(struct sheaf__sanitized *s)
     if (!s->made) return;
     s->made = false;
 #if SHEAF__TSAN
-    __tsan_destroy_fiber(atomic_load_explicit(&s->fiber, memory_order_relaxed));
+    __tsan_destroy_fiber(sheaf__sanitized_fiber(s));
 #endif
 #if SHEAF__VALGRIND
     VALGRIND_STACK_DEREGISTER(s->stack_number);
@@ -168,8 +172,7 @@ static SHEAF__ALWAYS_INLINE void sheaf__sanitize_switch(struct sheaf__sanitized 
     __sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->low, to->size);
 #endif
 #if SHEAF__TSAN
-    __tsan_switch_to_fiber(atomic_load_explicit(&to->fiber, memory_order_relaxed),
-                           last ? 0 : SHEAF__TSAN_SWITCH_FLAG);
+    __tsan_switch_to_fiber(sheaf__sanitized_fiber(to), last ? 0 : SHEAF__TSAN_SWITCH_FLAG);
 #endif
     (void)from;
     (void)to;

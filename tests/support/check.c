@@ -14,20 +14,36 @@ enum { NOTES_ROOM = 1 << 16 };
 static void record(struct check *c, const char *file, int line, const char *format, ...)
     SHEAF__PRINTF(4, 5);
 
+static void append(struct check *c, const char *format, va_list arguments) SHEAF__PRINTF(2, 0);
+
+/* Appends to `first` what fits.  Requires: the lock is held */
+static void append(struct check *c, const char *format, va_list arguments)
+{
+    size_t room = sizeof c->first - c->first_length;
+    int length = vsnprintf(c->first + c->first_length, room, format, arguments);
+    size_t written = length < 0 ? 0 : (size_t)length;
+    c->first_length += written < room ? written : room - 1;
+}
+
+static void append_place(struct check *c, const char *format, ...) SHEAF__PRINTF(2, 3);
+
+static void append_place(struct check *c, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    append(c, format, arguments);
+    va_end(arguments);
+}
+
 static void record(struct check *c, const char *file, int line, const char *format, ...)
 {
+    va_list arguments;
+    va_start(arguments, format);
     pthread_mutex_lock(&c->lock);
-    if (c->failures++ == 0) {
-        int length = snprintf(c->first, sizeof c->first, "%s:%d: ", file, line);
-        size_t used = length < 0 ? 0 : (size_t)length;
-        if (used < sizeof c->first) {
-            va_list arguments;
-            va_start(arguments, format);
-            vsnprintf(c->first + used, sizeof c->first - used, format, arguments);
-            va_end(arguments);
-        }
-    }
+    append_place(c, "%s%s:%d: ", c->failures++ ? "\n" : "", file, line);
+    append(c, format, arguments);
     pthread_mutex_unlock(&c->lock);
+    va_end(arguments);
 }
 
 bool check_that(struct check *c, bool holds, const char *what, const char *file, int line)
@@ -118,7 +134,7 @@ bool check_failed(struct check *c)
 void check_assert(struct check *c)
 {
     if (check_failed(c)) {
-        fail_msg("%s (%lu failures in all)", c->first, c->failures);
+        fail_msg("%s\n%lu failures in all", c->first, c->failures);
     }
 }
 
@@ -128,5 +144,6 @@ void check_reset(struct check *c)
     forget_notes_locked(c);
     c->failures = 0;
     c->first[0] = '\0';
+    c->first_length = 0;
     pthread_mutex_unlock(&c->lock);
 }

@@ -7,7 +7,7 @@
  *     CHECK(c, sheaf_done(f));                    // in a task: records, and goes on
  *     CHECK_INT(c, sheaf_await(f, &v), SHEAF_OK); // says both values
  *     ...
- *     check_assert(c);                            // on the test's thread: fails with the first
+ *     check_assert(c);                            // on the test's thread: fails with what was recorded
  *
  * A check also keeps notes, words in the order in which they were written, for tests of order.
  */
@@ -24,14 +24,15 @@
 struct check {
     pthread_mutex_t lock;
     unsigned long failures; /* guarded by lock */
-    char first[400];        /* the first failure as text; guarded by lock */
+    char first[1000];       /* the first failures as lines, as many as fit; guarded by lock */
+    size_t first_length;
     char *notes;            /* words separated by blanks, or NULL; guarded by lock */
     size_t notes_length;
 };
 
 #define CHECK_INIT {.lock = PTHREAD_MUTEX_INITIALIZER}
 
-/* Each gives whether the expectation held, and records the place of the first that did not. */
+/* Each gives whether the expectation held, and records the places of the first that did not. */
 #define CHECK(c, expression) check_that((c), (expression), #expression, __FILE__, __LINE__)
 #define CHECK_INT(c, actual, expected)                                                             \
     check_int((c), (int64_t)(actual), (int64_t)(expected), #actual, __FILE__, __LINE__)
@@ -61,7 +62,7 @@ void check_forget_notes(struct check *c);
 /* Whether anything failed so far. */
 bool check_failed(struct check *c);
 
-/* Fails the running test with the first failure if there was one.
+/* Fails the running test with what was recorded, if anything was.
  * Context: the test's own thread */
 void check_assert(struct check *c);
 

@@ -4,6 +4,7 @@
 #include "lib/atomics.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -333,7 +334,10 @@ void gate_arrive(struct gate *g)
 {
     pthread_mutex_lock(&g->lock);
     g->count++;
-    pthread_cond_broadcast(&g->moved);
+    if (g->count >= g->awaited) {
+        g->awaited = ULONG_MAX;
+        pthread_cond_broadcast(&g->moved);
+    }
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -341,6 +345,7 @@ void gate_wait(struct gate *g, unsigned long count)
 {
     pthread_mutex_lock(&g->lock);
     while (g->count < count) {
+        g->awaited = count < g->awaited ? count : g->awaited;
         pthread_cond_wait(&g->moved, &g->lock);
     }
     pthread_mutex_unlock(&g->lock);

@@ -103,10 +103,14 @@ int fixture_main(const struct fixture_test *tests, size_t count);
 /* The check of the running test.  Usable everywhere: tasks, callbacks, threads. */
 extern struct check fixture_check;
 
-#define EXPECT(expression) CHECK(&fixture_check, expression)
-#define EXPECT_INT(actual, expected) CHECK_INT(&fixture_check, actual, expected)
-#define EXPECT_PTR(actual, expected) CHECK_PTR(&fixture_check, actual, expected)
-#define EXPECT_TEXT(actual, expected) CHECK_TEXT(&fixture_check, actual, expected)
+#define EXPECT(expression)                                                                         \
+    check_that(&fixture_check, (expression), #expression, __FILE__, __LINE__)
+#define EXPECT_INT(actual, expected)                                                               \
+    check_int(&fixture_check, (int64_t)(actual), (int64_t)(expected), #actual, __FILE__, __LINE__)
+#define EXPECT_PTR(actual, expected)                                                               \
+    check_ptr(&fixture_check, (actual), (expected), #actual, __FILE__, __LINE__)
+#define EXPECT_TEXT(actual, expected)                                                              \
+    check_text(&fixture_check, (actual), (expected), #actual, __FILE__, __LINE__)
 
 /* Writes a word into the running test's notes; compares all of them. */
 #define NOTE(...) check_note(&fixture_check, __VA_ARGS__)
@@ -149,7 +153,8 @@ void fixture_allow(unsigned seconds);
 struct gate {
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    unsigned long count; /* guarded by lock */
+    unsigned long count;   /* guarded by lock */
+    unsigned long awaited; /* the smallest count that a thread waits for; guarded by lock */
 };
 
 #define GATE_INIT                                                                                  \

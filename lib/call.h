@@ -1,0 +1,97 @@
+/* The inner path of fork-join, inlined where it is used: filling a record, publishing it in the own
+ * deque, calling a body and completing it the biased way.
+ *
+ * Justified by tests/bench fib.  For a child that its maker awaits before anybody else looks at it:
+ *
+ *   spawn      reads the worker's line and the deque's; writes the child's line (8 words), one slot
+ *              of the deque and its bottom; reads the pool's idle word
+ *   claim      writes bottom, reads top (the thieves' line) and one slot below
+ *   call       writes current, the parent's `awaiting` twice, the child's line
+ *   complete   writes status and state twice, reads the child's word twice
+ *
+ * Atomic operations: none that the compiler does not turn into a plain load or store; no fence with
+ * membarrier, four without.  Lines: the child's, the parent's, the worker's two, one of the slots,
+ * and, read only, those of top and of the idle word. */
+#ifndef SHEAF_LIB_CALL_H
+#define SHEAF_LIB_CALL_H
+
+#include "lib/future_impl.h"
+
+/* Fills a record; everything but `in`, `fn` and what the word declares invalid. */
+static SHEAF__ALWAYS_INLINE void sheaf__record_fill(sheaf_future *future, uint8_t flags,
+                                                    uint32_t word)
+{
+    /* relaxed: the record is not published yet. */
+    sheaf__store_rlx(&future->job.where, SHEAF__WHERE_NONE);
+    sheaf__store_rlx(&future->job.state, SHEAF__QUEUED);
+    sheaf__store_rlx(&future->job.flags, flags);
+    sheaf__store_rlx(&future->job.word, word);
+    sheaf__store_rlx(&future->job.asked, 0);
+}
+
+/* Makes a task of the calling worker and its pool runnable. */
+static SHEAF__ALWAYS_INLINE void sheaf__push_own(struct sheaf__worker *worker,
+                                                 sheaf_future *future)
+{
+    sheaf__count(&worker->counts.spawned);
+    if (SHEAF__UNLIKELY(worker->deterministic) ||
+        SHEAF__UNLIKELY(!sheaf__deque_push(&worker->deque, &future->job))) {
+        sheaf__runq_push(&worker->pool->inject, &future->job);
+    }
+    sheaf__idle_announce(&worker->pool->idle);
+}
+
+/* Completes the biased way.  Returns: false when somebody has touched the word: the locked way */
+static SHEAF__ALWAYS_INLINE bool sheaf__finish_biased(sheaf_future *future, int status)
+{
+    if (SHEAF__UNLIKELY(status != SHEAF_OK) ||
+        sheaf__load_rlx(&future->job.word) != SHEAF__WORD_REFERENCE) {
+        return false;
+    }
+    /* relaxed: published by the step to DONE. */
+    sheaf__store_rlx(&future->job.at.status, (uint32_t)SHEAF_OK);
+    sheaf__store_rlx(&future->job.state, SHEAF__FINISHING); /* R1 */
+    sheaf__fence_light();
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&future->job.word) != SHEAF__WORD_REFERENCE)) { /* R2 */
+        return false;
+    }
+    /* R3.  release: publishes the outcome to whoever sees DONE; the future may be gone then. */
+    sheaf__store_rel(&future->job.state, SHEAF__DONE);
+    return true;
+}
+
+/* Calls the body of a claimed task to its end, on the running stack.
+ *
+ *   task  what runs on the stack now and waits for the child; NULL when called by a loop
+ *
+ * The worker may be another one afterwards; it is returned. */
+static SHEAF__ALWAYS_INLINE struct sheaf__worker *
+sheaf__call_body(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *child)
+{
+    void *arg = child->in.arg;
+    child->in.enclosing = task;
+    child->job.out.value.u64 = 0;
+    sheaf__store_rlx(&child->job.up.awaiting, 0);
+    sheaf__store_rlx(&worker->current, child);
+    /* release: an asker or inspector that sees RUNNING sees whom it runs in and that it awaits
+     * nothing yet. */
+    sheaf__store_rel(&child->job.state, SHEAF__RUNNING);
+    sheaf__fence_light();
+    /* A request that finds the task queued keeps it from running; one that finds it running waits
+     * for its first suspension.  A2 of lib/await.c with nothing awaited. */
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&child->job.word) &
+                        (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)) &&
+        !sheaf__task_may_start(child, arg)) {
+        sheaf__store_rlx(&worker->current, task);
+        return worker;
+    }
+    int status = child->fn(arg, &child->job.out.value);
+    if (SHEAF__UNLIKELY(!sheaf__finish_biased(child, status))) {
+        sheaf__future_finish(child, status);
+    }
+    worker = sheaf__worker_self();
+    sheaf__store_rlx(&worker->current, task);
+    return worker;
+}
+
+#endif
