@@ -93,8 +93,8 @@ bool sheaf__deque_make_room(struct sheaf__deque *deque)
 static struct sheaf__job *entry_at(struct sheaf__deque *deque, uint32_t at)
 {
     sheaf__deque_slot *slots = sheaf__load_rlx(&deque->slots);
-    /* relaxed: the owner wrote it, or the reader holds the lock and has acquired bottom. */
-    return sheaf__load_rlx(&slots[at & sheaf__load_rlx(&deque->mask)]);
+    /* acquire: pairs with the release in push; what the pusher did is visible. */
+    return sheaf__load_acq(&slots[at & sheaf__load_rlx(&deque->mask)]);
 }
 
 static void clear_entry(struct sheaf__deque *deque, uint32_t at)

@@ -89,11 +89,12 @@ static inline bool sheaf__deque_push(struct sheaf__deque *deque, struct sheaf__j
     }
     sheaf__deque_slot *slots = sheaf__load_rlx(&deque->slots);
     uint32_t mask = sheaf__load_rlx(&deque->mask);
-    /* relaxed: published by the store to bottom. */
-    sheaf__store_rlx(&slots[bottom & mask], job);
     sheaf__store_rlx(&job->at.slot, bottom);
     sheaf__store_rlx(&job->where, deque->index);
-    /* release: publishes slot and job; pairs with the acquire of bottom in a thief. */
+    /* release: publishes the job; pairs with the acquire in whoever takes it, for the owner on
+     * another of its fibers where only a race detector needs it. */
+    sheaf__store_rel(&slots[bottom & mask], job);
+    /* release: publishes the slot; pairs with the acquire of bottom in a thief. */
     sheaf__store_rel(&deque->bottom, bottom + 1);
     return true;
 }
@@ -136,7 +137,7 @@ static inline bool sheaf__deque_claim_last(struct sheaf__deque *deque, struct sh
         return false;
     }
     sheaf__deque_slot *slots = sheaf__load_rlx(&deque->slots);
-    if (sheaf__load_rlx(&slots[at & sheaf__load_rlx(&deque->mask)]) != job) {
+    if (sheaf__load_acq(&slots[at & sheaf__load_rlx(&deque->mask)]) != job) {
         return false;
     }
     if (!sheaf__deque_take_last(deque, at) && sheaf__deque_pop_contended(deque, at) != job) {

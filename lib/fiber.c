@@ -48,15 +48,19 @@ struct sheaf__fiber *sheaf__fiber_new(struct sheaf_pool *pool, struct sheaf__fib
     }
     size_t room = (usable - sizeof(struct sheaf__fiber)) & ~(size_t)(SHEAF__CACHE_LINE - 1);
     struct sheaf__fiber *fiber = (struct sheaf__fiber *)(void *)(low + room);
-    *fiber = (struct sheaf__fiber){
-        .pool = pool,
-        .low = low,
-        .inline_limit = low + room / INLINE_SHARE,
-        .special = stack_size ? usable : 0,
-    };
+    fiber->pool = pool;
+    fiber->low = low;
+    fiber->special = stack_size ? usable : 0;
+    fiber->wait.resume = resume;
+    fiber->next_free = NULL;
+    fiber->all = (struct sheaf__link){NULL, NULL};
+    /* One by one: a late reader of a fiber that lay here before may look at these. */
+    sheaf__store_rlx(&fiber->inline_limit, low + room / INLINE_SHARE);
+    sheaf__store_rlx(&fiber->wait.word, 0);
+    sheaf__store_rlx(&fiber->current, NULL);
+    sheaf__store_rlx(&fiber->pinned, NULL);
     sheaf__store_rlx(&fiber->job.flags, SHEAF__JOB_FIBER);
     sheaf__store_rlx(&fiber->job.where, SHEAF__WHERE_NONE);
-    fiber->wait.resume = resume;
     sheaf__context_make(&fiber->context, low, room, entry, fiber);
     sheaf__spin_lock(&fibers->lock);
     sheaf__list_push_back(&fibers->all, &fiber->all);

@@ -26,7 +26,8 @@ struct sheaf__fiber {
     struct sheaf__context context;
     struct sheaf_pool *pool; /* const */
     char *low;               /* lowest address of the stack; const; NULL for a worker's home */
-    char *inline_limit;      /* below this address no child is called on this stack; const */
+    /* Below this address no child is called on this stack; const. */
+    SHEAF__ATOMIC(char *) inline_limit;
     size_t special;          /* usable size of a stack of its own size, else 0; const */
     /* Written by the fiber itself when it parks, read by itself and by inspectors. */
     SHEAF__ATOMIC(struct sheaf_future *) current;

@@ -5,7 +5,7 @@
  * mutex), and sleeps.  Any number of parties may try to wake it; the first to store a reason wins,
  * and that party alone makes it run again.
  *
- *     word = reason | PARKED | PINNED
+ *     word = reason | PARKED | PINNED | LATE
  *
  *   reason  0 until somebody wins; set once per wait by compare-and-swap
  *   PARKED  the sleeper's stack is at rest: it may be resumed.  For a fiber set by whatever runs
@@ -34,7 +34,8 @@ enum {
     SHEAF__WAIT_DONE = 1U << 2,    /* what was waited for has happened */
     SHEAF__WAIT_TIMEOUT = 2U << 2, /* the deadline has passed */
     SHEAF__WAIT_CANCEL = 3U << 2,  /* a request for cancellation */
-    SHEAF__WAIT_REASON = 3U << 2   /* the mask of the three */
+    SHEAF__WAIT_REASON = 3U << 2,  /* the mask of the three */
+    SHEAF__WAIT_LATE = 1U << 4     /* to be resumed behind everything that is ready: a yield */
 };
 
 struct sheaf__wait {

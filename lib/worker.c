@@ -42,24 +42,33 @@ static bool stopped(sheaf_pool *pool)
 
 static void fiber_main(void *arg);
 
+/* The queue for a fiber that is ready and not pinned. */
+static struct sheaf__runq *ready_queue(struct sheaf__fiber *fiber)
+{
+    sheaf_pool *pool = fiber->pool;
+    struct sheaf__worker *self = sheaf__worker_self();
+    if (pool->deterministic) {
+        return &pool->inject;
+    }
+    if (!self || self->pool != pool) {
+        return &pool->woken;
+    }
+    bool late = sheaf__load_rlx(&fiber->wait.word) & SHEAF__WAIT_LATE;
+    return late ? &self->late : &self->ready;
+}
+
 static void resume_fiber(struct sheaf__wait *wait)
 {
     struct sheaf__fiber *fiber = sheaf__fiber_of_wait(wait);
     sheaf_pool *pool = fiber->pool;
-    struct sheaf__worker *self = sheaf__worker_self();
     struct sheaf__worker *pinned = sheaf__load_rlx(&fiber->pinned);
-    if (pool->deterministic) {
-        sheaf__runq_push(&pool->inject, &fiber->job);
-    } else if (pinned) {
+    if (pinned && !pool->deterministic) {
         sheaf__runq_push(&pinned->pinned, &fiber->job);
         /* The lock in idle_wake() orders this against the look that precedes a sleep. */
         sheaf__idle_wake(&pool->idle, &pinned->bunk);
         return;
-    } else if (self && self->pool == pool) {
-        sheaf__runq_push(&self->ready, &fiber->job);
-    } else {
-        sheaf__runq_push(&pool->woken, &fiber->job);
     }
+    sheaf__runq_push(ready_queue(fiber), &fiber->job);
     sheaf__idle_announce(&pool->idle);
 }
 
@@ -122,7 +131,7 @@ static void arrive(void)
 static void switch_to(struct sheaf__worker *worker, struct sheaf__fiber *from,
                       struct sheaf__fiber *to)
 {
-    sheaf__store_rlx(&worker->inline_limit, to->inline_limit);
+    sheaf__store_rlx(&worker->inline_limit, sheaf__load_rlx(&to->inline_limit));
     sheaf__store_rlx(&worker->fiber, to);
     SHEAF__TSAN_RELEASE(worker); /* to the end of the thread, after which the worker is freed */
     sheaf__context_switch(&from->context, &to->context);
@@ -413,30 +422,12 @@ uint32_t sheaf__worker_park(struct sheaf__worker *worker)
     return sheaf__wait_reason(wait);
 }
 
-/* The fiber is its own waker: it is resumed once its stack is at rest, behind what is ready. */
-static void resume_late(struct sheaf__wait *wait)
-{
-    struct sheaf__fiber *fiber = sheaf__fiber_of_wait(wait);
-    sheaf_pool *pool = fiber->pool;
-    struct sheaf__worker *self = sheaf__worker_self();
-    fiber->wait.resume = resume_fiber;
-    if (pool->deterministic) {
-        sheaf__runq_push(&pool->inject, &fiber->job);
-    } else if (sheaf__load_rlx(&fiber->pinned)) {
-        sheaf__runq_push(&self->pinned, &fiber->job);
-        return;
-    } else {
-        sheaf__runq_push(&self->late, &fiber->job);
-    }
-    sheaf__idle_announce(&pool->idle);
-}
-
 void sheaf__worker_yield(struct sheaf__worker *worker)
 {
     struct sheaf__wait *wait = &sheaf__load_rlx(&worker->fiber)->wait;
-    wait->resume = resume_late;
-    /* relaxed: nobody else knows of this wait. */
-    sheaf__store_rlx(&wait->word, SHEAF__WAIT_DONE);
+    /* The fiber is its own waker: it is resumed as soon as its stack is at rest.
+     * relaxed: nobody else knows of this wait. */
+    sheaf__store_rlx(&wait->word, SHEAF__WAIT_DONE | SHEAF__WAIT_LATE);
     leave_fiber(worker);
 }
 

@@ -83,11 +83,19 @@ static void note_late(void *context, const sheaf_future *task, const char *name)
     snprintf(late->names + used, sizeof late->names - used, "<%s>", name);
 }
 
-static void expect_late(const struct late *late)
+/* Closes with a limit that passes until both have come to rest: one that is on its way to a worker
+ * may be missed. */
+static void expect_late(sheaf_pool *pool, sheaf_duration limit)
 {
-    EXPECT_INT(late->count, 2);
-    EXPECT(strstr(late->names, "<slow>") != NULL);
-    EXPECT(strstr(late->names, "<slower>") != NULL);
+    struct late late;
+    do {
+        late = (struct late){0};
+        EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, limit, note_late, &late),
+                   SHEAF_TIMEOUT);
+        EXPECT(late.count <= 2);
+    } while (late.count < 2);
+    EXPECT(strstr(late.names, "<slow>") != NULL);
+    EXPECT(strstr(late.names, "<slower>") != NULL);
 }
 
 static sheaf_future *spawn_named(sheaf_pool *pool, const char *name, sheaf_fn *fn, void *arg)
@@ -102,12 +110,8 @@ static void a_limit_that_passes_names_who_is_late(struct fixture *f)
     sheaf_future *promise = promise_on(pool);
     sheaf_future *slow = spawn_named(pool, "slow", await_it, promise);
     sheaf_future *slower = spawn_named(pool, "slower", await_it, slow);
-    struct late late = {0}, again = {0};
-    EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, 0, note_late, &late), SHEAF_TIMEOUT);
-    expect_late(&late);
-    sheaf_duration limit = fixture_virtual(f) ? -1 : SHEAF_MS(2);
-    EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, limit, note_late, &again), SHEAF_TIMEOUT);
-    expect_late(&again);
+    expect_late(pool, 0);
+    expect_late(pool, fixture_virtual(f) ? -1 : SHEAF_MS(2));
     sheaf_future *refused = sheaf_spawn_on(pool, count_body, NULL);
     EXPECT(sheaf_done(refused));
     EXPECT_INT(sheaf_join(refused, NULL), SHEAF_CLOSED);

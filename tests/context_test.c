@@ -421,8 +421,8 @@ static SHEAF__NOINLINE int64_t switch_with_registers(void **from_sp, void *to_sp
                      "popq %%rcx\n\t"
                      "popq %%rbp\n\t"
                      "addq $128, %%rsp"
-                     : "+r"(b), "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15), "+a"(bp),
-                       "+D"(from_sp), "+S"(to_sp)
+                     : "+r"(b), "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15), "+a"(bp), "+D"(from_sp),
+                       "+S"(to_sp)
                      :
                      : "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3",
                        "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
@@ -694,8 +694,10 @@ static struct strand *crowd_take(struct crowd *c, const struct sheaf__context *s
 static void crowd_put(struct crowd *c, struct strand *s)
 {
     pthread_mutex_lock(&c->lock);
-    if (s->ended) c->alive--;
-    else c->waiting[c->count++] = s;
+    if (s->ended)
+        c->alive--;
+    else
+        c->waiting[c->count++] = s;
     pthread_mutex_unlock(&c->lock);
 }
 

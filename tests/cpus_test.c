@@ -334,10 +334,11 @@ static void broken_files_of_v1_set_no_limit(void **state)
 {
     (void)state;
     static const char *const texts[][2] = {
-        {"", "100000\n"},     {"100000\n", ""},      {"100000\n", "0\n"},
-        {"0\n", "100000\n"},  {"x\n", "100000\n"},   {"100000\n", "x\n"},
-        {"100000 1\n", "1\n"}, {"-5\n", "100000\n"},  {"100000\n", "-1\n"},
-        {"99999999999999999999\n", "1\n"},
+        {"", "100000\n"},      {"100000\n", ""},
+        {"100000\n", "0\n"},   {"0\n", "100000\n"},
+        {"x\n", "100000\n"},   {"100000\n", "x\n"},
+        {"100000 1\n", "1\n"}, {"-5\n", "100000\n"},
+        {"100000\n", "-1\n"},  {"99999999999999999999\n", "1\n"},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         with_v1(texts[i][0], texts[i][1]);
@@ -365,7 +366,8 @@ static void broken_lines_are_skipped(void **state)
 {
     (void)state;
     with_v2("200000 100000\n");
-    static const char *const lines[] = {"", ":", "0", "0:", "::", "0:cpu", "cpu", "\n\n\n", ":::::"};
+    static const char *const lines[] = {
+        "", ":", "0", "0:", "::", "0:cpu", "cpu", "\n\n\n", ":::::"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char text[64];
         snprintf(text, sizeof text, "%s\n0::/job\n", lines[i]);

@@ -240,8 +240,7 @@ static void trim_returns_all_memory_but_that_of_some(void **state)
     sheaf__stacks_trim(&stacks, 3);
     assert_int_equal(counts().free_warm, 3);
     assert_int_equal(counts().free_cold, 7);
-    for (int i = 0; i < 10; i++)
-        resident += resident_pages(low[i], sheaf__stacks_usable(&stacks));
+    for (int i = 0; i < 10; i++) resident += resident_pages(low[i], sheaf__stacks_usable(&stacks));
     assert_int_equal(resident, 3);
     sheaf__stacks_trim(&stacks, 5);
     assert_int_equal(counts().free_warm, 3);
@@ -565,8 +564,10 @@ static void take_mark_and_give(struct taker *t)
     char *held[HELD];
     for (int i = 0; i < HELD; i++) {
         held[i] = sheaf__stack_take(&stacks);
-        if (held[i]) memcpy(held[i], &t, sizeof t);
-        else t->failures++;
+        if (held[i])
+            memcpy(held[i], &t, sizeof t);
+        else
+            t->failures++;
     }
     for (int i = 0; i < HELD; i++) {
         if (!held[i]) continue;
@@ -638,10 +639,12 @@ static void a_single_stack_that_makes_no_sense_is_refused(void **state)
 }
 
 #define with_stacks(test) cmocka_unit_test_setup_teardown(test, stacks_setup, stacks_teardown)
-#define with_little_address_space(test)                                                           \
+#define with_little_address_space(test)                                                            \
     cmocka_unit_test_setup_teardown(test, address_space_setup, address_space_teardown)
-#define with_mprotect(test)                                                                       \
-    {#test "_with_mprotect", test, protect_setup, stacks_teardown, NULL}
+#define with_mprotect(test)                                                                        \
+    {                                                                                              \
+#test "_with_mprotect", test, protect_setup, stacks_teardown, NULL                         \
+    }
 
 int main(void)
 {

@@ -14,7 +14,7 @@
 #define SHEAF__COLD __attribute__((cold, noinline))
 #define SHEAF__ALWAYS_INLINE inline __attribute__((always_inline))
 #define SHEAF__NORETURN __attribute__((noreturn))
-#define SHEAF__PRINTF(format_index, first_argument)                                               \
+#define SHEAF__PRINTF(format_index, first_argument)                                                \
     __attribute__((format(printf, format_index, first_argument)))
 
 /* Tell the CPU that this is a spin loop.  No memory order: the loop's own loads carry it. */

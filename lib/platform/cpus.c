@@ -35,8 +35,7 @@ static const char *const v1_mounts[] = {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cp
 static ssize_t read_some(int fd, char *into, size_t capacity)
 {
     ssize_t got;
-    do
-        got = read(fd, into, capacity);
+    do got = read(fd, into, capacity);
     while (got < 0 && errno == EINTR);
     return got;
 }
@@ -140,8 +139,7 @@ static uint64_t limit_upwards(const struct hierarchy *h, char *path, size_t leng
     for (;;) {
         limit = smaller(limit, h->limit_of_directory(path, length));
         if (length <= stop) return limit;
-        do
-            length--;
+        do length--;
         while (length > stop && path[length] != '/');
     }
 }

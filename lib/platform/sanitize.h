@@ -10,7 +10,8 @@
  *
  * AddressSanitizer: it is told where the current stack lies and keeps a fake stack per context;
  * LeakSanitizer takes each context's stack for a root, since a block that only a suspended context
- * knows is not leaked.
+ * knows is not leaked.  With detect_stack_use_after_return=1 locals live on the fake stack, which is
+ * no root while the context is suspended: leaks that are reported in that mode alone may be none.
  */
 #ifndef SHEAF_PLATFORM_SANITIZE_H
 #define SHEAF_PLATFORM_SANITIZE_H
@@ -101,8 +102,8 @@ struct sheaf__sanitized {
 };
 
 #if SHEAF__TSAN
-/* TSan's record of a context.  A context that resumes this one may have no edge from its maker other
- * than the program order of their thread, so TSan does not look. */
+/* TSan's record of a context.  A context that resumes this one may have no edge from its maker
+ * other than the program order of their thread, so TSan does not look. */
 SHEAF__NO_TSAN static SHEAF__NOINLINE void *sheaf__sanitized_fiber(const struct sheaf__sanitized *s)
 {
     return s->fiber;

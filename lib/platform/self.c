@@ -12,8 +12,8 @@
 #include <errno.h>
 
 /* Named by the assembly in self.h, hence initial-exec, and kept where no C code uses it. */
-__attribute__((used, visibility("hidden"), tls_model("initial-exec")))
-_Thread_local void *sheaf__self_slot;
+__attribute__((used, visibility("hidden"),
+               tls_model("initial-exec"))) _Thread_local void *sheaf__self_slot;
 
 SHEAF__NO_TSAN SHEAF__NOINLINE void *sheaf__self_get_portable(void)
 {

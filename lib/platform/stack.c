@@ -103,7 +103,7 @@ static bool guard_install_works(void)
 }
 
 static pthread_once_t probing = PTHREAD_ONCE_INIT;
-static enum sheaf__stack_guard_kind system_guard_kind; /* a fact of the kernel; const after probing */
+static enum sheaf__stack_guard_kind system_guard_kind; /* of the kernel; const after probing */
 
 static void probe_system(void)
 {
@@ -184,7 +184,8 @@ static struct sheaf__stack_slab *slab_add(struct sheaf__stacks *stacks)
 
 /* ---- free lists; the lock is held ------------------------------------------------------------ */
 
-static void slot_push(struct sheaf__stack_slot **list, size_t *count, struct sheaf__stack_slot *slot)
+static void slot_push(struct sheaf__stack_slot **list, size_t *count,
+                      struct sheaf__stack_slot *slot)
 {
     slot->next = *list;
     *list = slot;

@@ -82,8 +82,9 @@ void sheaf__stacks_destroy(struct sheaf__stacks *stacks);
 
 /* Take a stack.
  *
- * Returns:  its lowest usable address (page aligned), sheaf__stacks_usable() bytes above a guard;
- *           NULL when the system refuses memory, address space or the guard.  Contents: unspecified.
+ * Returns:  its lowest usable address, which begins a page and lies right above a guard;
+ *           NULL when the system refuses memory, address space or the guard.  What it contains is
+ *           not specified.
  * Context:  any thread
  */
 void *sheaf__stack_take(struct sheaf__stacks *stacks);

@@ -1,0 +1,373 @@
+/* What the checks share: memory cells, mutants, blocks with a life, parking, and the runner.
+ *
+ * Cells.  The library's structs keep their C shape, unions included, so an atomic member is a plain
+ * value; Relacy's own object for it is made when its address is first used in an execution, and
+ * found by that address.  What is not atomic is ordinary memory, of which Relacy knows nothing: each
+ * check therefore carries a payload (rl::var) through the structure, on which it sees a race.
+ *
+ * Blocks.  check::make() gives memory that is never used twice in an execution; check::drop() ends
+ * its life, and a later access to a cell in it fails the check.
+ *
+ * Fences.  Each check runs twice: with both fences of the pair full, and asymmetric, where the light
+ * one does nothing and the heavy one brings all threads up to date, as membarrier does.
+ *
+ * Mutants.  A correct run finds the sites.  Then each stronger order is weakened, each fence dropped,
+ * and each plain store of the structure skipped, one at a time, and the check has to fail; those that
+ * survive are listed in the check with the reason. */
+#ifndef SHEAF_TESTS_CHECK_RELACY_MODEL_H
+#define SHEAF_TESTS_CHECK_RELACY_MODEL_H
+
+// clang-format off
+#include <relacy/relacy.hpp>
+// clang-format on
+#undef new
+#undef delete
+#undef malloc
+#undef calloc
+#undef realloc
+#undef free
+#undef assert
+#undef errno
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <type_traits>
+
+namespace check
+{
+
+/* ---------------------------------------------------------------- sites and mutants */
+
+enum site_kind { LOAD, STORE, RMW, FENCE, LIGHT };
+
+/* LIGHT is a fence only when both of the pair are full. */
+enum mutation { NONE, TO_RELAXED, TO_ACQUIRE, TO_RELEASE, DROPPED, SKIPPED };
+
+const char *const MUTATION_NAMES[] = {"", "relaxed", "acquire", "release", "dropped", "skipped"};
+
+const unsigned SITES_MAX = 400;
+
+struct site {
+    site(site_kind kind_, rl::memory_order order_, const char *function_, const char *text_,
+         const char *file_, unsigned line_)
+        : kind(kind_), order(order_), function(function_), text(text_), file(file_), line(line_),
+          uses(0), mutant(NONE)
+    {
+        if (count == SITES_MAX) {
+            std::abort();
+        }
+        all[count++] = this;
+    }
+
+    rl::debug_info info() const { return rl::debug_info(function, file, line); }
+
+    /* The order that is in force. */
+    rl::memory_order now()
+    {
+        uses++;
+        switch (mutant) {
+        case TO_RELAXED:
+            return rl::mo_relaxed;
+        case TO_ACQUIRE:
+            return rl::mo_acquire;
+        case TO_RELEASE:
+            return rl::mo_release;
+        default:
+            return order;
+        }
+    }
+
+    /* Whether the order is weaker after the mutation, or the store or fence gone. */
+    bool can(mutation how) const
+    {
+        bool strong = order != rl::mo_relaxed;
+        switch (how) {
+        case TO_RELAXED:
+            return strong && (kind == LOAD || kind == STORE || order == rl::mo_release);
+        case TO_ACQUIRE:
+            return strong && kind == RMW && order != rl::mo_release;
+        case TO_RELEASE:
+            return strong && kind == RMW && order != rl::mo_release;
+        case DROPPED:
+            return kind == FENCE || kind == LIGHT;
+        case SKIPPED:
+            return kind == STORE;
+        default:
+            return false;
+        }
+    }
+
+    site_kind kind;
+    rl::memory_order order;
+    const char *function;
+    const char *text;
+    const char *file;
+    unsigned line;
+    unsigned long uses;
+    mutation mutant;
+
+    static site *all[SITES_MAX];
+    static unsigned count;
+};
+
+site *site::all[SITES_MAX];
+unsigned site::count;
+
+/* Whether the light fence does nothing and the heavy one reaches everybody. */
+bool pair_is_asymmetric;
+
+/* ---------------------------------------------------------------- blocks */
+
+const size_t ARENA_SIZE = 1 << 16;
+const unsigned BLOCKS_MAX = 256;
+
+alignas(64) char arena[ARENA_SIZE];
+size_t arena_used;
+
+struct block {
+    char *begin;
+    char *end;
+    bool dropped;
+};
+
+block blocks[BLOCKS_MAX];
+unsigned block_count;
+
+inline void *make(size_t size, size_t align = 64)
+{
+    arena_used = (arena_used + align - 1) / align * align;
+    if (arena_used + size > ARENA_SIZE || block_count == BLOCKS_MAX) {
+        std::fprintf(stderr, "FAILED: the check's arena is too small\n");
+        std::abort();
+    }
+    char *begin = arena + arena_used;
+    arena_used += size;
+    blocks[block_count++] = block{begin, begin + size, false};
+    std::memset(begin, 0, size);
+    return begin;
+}
+
+template <typename T> T *make() { return static_cast<T *>(make(sizeof(T))); }
+
+inline block *block_of(const void *address)
+{
+    for (unsigned i = 0; i < block_count; i++) {
+        if (address >= blocks[i].begin && address < blocks[i].end) {
+            return &blocks[i];
+        }
+    }
+    return nullptr;
+}
+
+inline void drop(void *address)
+{
+    block *found = block_of(address);
+    RL_ASSERT(!found || !found->dropped);
+    if (found) {
+        found->dropped = true;
+    }
+}
+
+/* ---------------------------------------------------------------- cells */
+
+template <typename T> struct cell {
+    T raw;
+    cell() = default;
+    constexpr cell(T value) : raw(value) {}
+};
+
+/* What Relacy is told of: integers only. */
+template <typename T> struct as_integer {
+    typedef typename std::conditional<
+        sizeof(T) == 1, uint8_t,
+        typename std::conditional<
+            sizeof(T) == 2, uint16_t,
+            typename std::conditional<sizeof(T) == 4, uint32_t, uint64_t>::type>::type>::type type;
+};
+
+template <typename T> struct plain {
+    typedef typename std::remove_cv<T>::type type;
+};
+
+template <typename T, bool pointer = std::is_pointer<T>::value> struct convert {
+    typedef typename as_integer<T>::type integer;
+    static integer in(T value) { return static_cast<integer>(value); }
+    static T out(integer value) { return static_cast<T>(value); }
+};
+
+template <typename T> struct convert<T, true> {
+    typedef uint64_t integer;
+    static integer in(T value) { return reinterpret_cast<uintptr_t>(value); }
+    static T out(integer value)
+    {
+        return reinterpret_cast<T>(static_cast<uintptr_t>(value));
+    }
+};
+
+const unsigned CELLS_MAX = 2048; /* a power of two */
+
+struct entry {
+    const void *address;
+    unsigned execution;
+    bool dropped;
+    void (*destroy)(void *object);
+    alignas(16) char object[192];
+};
+
+entry entries[CELLS_MAX];
+unsigned live_entries[CELLS_MAX];
+unsigned live_count;
+unsigned execution;
+
+inline entry *entry_of(const void *address)
+{
+    unsigned at = static_cast<unsigned>(reinterpret_cast<uintptr_t>(address) * 0x9e3779b9U >> 7);
+    for (;; at++) {
+        entry *found = &entries[at % CELLS_MAX];
+        if (found->execution != execution || found->address == address) {
+            return found;
+        }
+    }
+}
+
+template <typename I> void destroy_atomic(void *object)
+{
+    static_cast<rl::atomic<I> *>(object)->~atomic();
+}
+
+/* Relacy's object for the cell; made now with the value that is in memory. */
+template <typename T> rl::atomic<typename convert<T>::integer> *model(const cell<T> *at)
+{
+    typedef typename convert<T>::integer integer;
+    typedef rl::atomic<integer> atomic;
+    static_assert(sizeof(atomic) <= sizeof(entry().object), "Relacy's atomics are larger");
+    entry *found = entry_of(at);
+    if (found->execution != execution) {
+        found->execution = execution;
+        found->address = at;
+        found->destroy = destroy_atomic<integer>;
+        live_entries[live_count++] = static_cast<unsigned>(found - entries);
+        new (found->object) atomic(convert<T>::in(at->raw));
+    }
+    block *home = block_of(at);
+    RL_ASSERT(!home || !home->dropped); /* used after it was freed */
+    return reinterpret_cast<atomic *>(found->object);
+}
+
+template <typename T> T load(const cell<T> *at, site &here)
+{
+    return convert<T>::out(model(at)->load(here.now(), here.info()));
+}
+
+template <typename T, typename V> void store(cell<T> *at, V value, site &here)
+{
+    rl::memory_order order = here.now();
+    if (here.mutant == SKIPPED) {
+        return;
+    }
+    at->raw = (T)value; /* what a cell of the same address begins with */
+    model(at)->store(convert<T>::in((T)value), order, here.info());
+}
+
+enum how { SWAP, ADD, SUB, OR, AND };
+
+template <how what, typename T, typename V> T rmw(cell<T> *at, V value, site &here)
+{
+    typedef typename convert<T>::integer integer;
+    rl::memory_order order = here.now();
+    rl::debug_info info = here.info();
+    integer operand = static_cast<integer>(value);
+    rl::atomic<integer> *object = model(at);
+    switch (what) {
+    case SWAP:
+        return convert<T>::out(object->exchange(operand, order, info));
+    case ADD:
+        return convert<T>::out(object->fetch_add(operand, order, info));
+    case SUB:
+        return convert<T>::out(object->fetch_sub(operand, order, info));
+    case OR:
+        return convert<T>::out(object->fetch_or(operand, order, info));
+    default:
+        return convert<T>::out(object->fetch_and(operand, order, info));
+    }
+}
+
+template <bool weak, typename T, typename V>
+bool compare_and_swap(cell<T> *at, T *expected, V value, site &here)
+{
+    typedef typename convert<T>::integer integer;
+    rl::memory_order order = here.now();
+    integer found = convert<T>::in(*expected);
+    bool done = weak ? model(at)->compare_exchange_weak(found, convert<T>::in((T)value), order,
+                                                        here.info())
+                     : model(at)->compare_exchange_strong(found, convert<T>::in((T)value), order,
+                                                          here.info());
+    if (!done) {
+        *expected = convert<T>::out(found);
+    }
+    return done;
+}
+
+inline void fence(site &here)
+{
+    here.now();
+    if (here.mutant != DROPPED) {
+        rl::atomic_thread_fence(rl::mo_seq_cst, here.info());
+    }
+}
+
+inline void fence_light(site &here)
+{
+    if (pair_is_asymmetric) {
+        here.now();
+        rl::ctx().sched(); /* the heavy one may come right here */
+    } else {
+        fence(here);
+    }
+}
+
+inline void fence_heavy(site &here)
+{
+    if (!pair_is_asymmetric) {
+        fence(here);
+        return;
+    }
+    here.now();
+    if (here.mutant != DROPPED) {
+        rl::ctx().sched();
+        rl::systemwide_fence(here.info());
+    }
+}
+
+/* ---------------------------------------------------------------- parking and locks */
+
+/* A token, or a mutex, for an object of the library that is known by its address. */
+struct place {
+    const void *address;
+    rl::rl_mutex_dummy *unused;
+};
+
+/* ---------------------------------------------------------------- an execution */
+
+inline void execution_begin()
+{
+    execution++;
+    live_count = 0;
+    arena_used = 0;
+    block_count = 0;
+}
+
+inline void execution_end()
+{
+    for (unsigned i = 0; i < live_count; i++) {
+        entry *at = &entries[live_entries[i]];
+        at->destroy(at->object);
+    }
+    live_count = 0;
+}
+
+} // namespace check
+
+#endif
