@@ -41,6 +41,18 @@ static SHEAF__ALWAYS_INLINE void sheaf__push_own(struct sheaf__worker *worker,
     sheaf__idle_announce(&worker->pool->idle);
 }
 
+/* Gives a record back whose contents are given up. */
+static SHEAF__ALWAYS_INLINE void sheaf__record_free(sheaf_future *future)
+{
+    struct sheaf__depot *depot = sheaf__record_depot(future);
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (SHEAF__LIKELY(worker && &worker->pool->depot == depot)) {
+        sheaf__cache_give(&worker->records, depot, future);
+    } else {
+        sheaf__depot_give(depot, future);
+    }
+}
+
 /* Completes the biased way.  Returns: false when somebody has touched the word: the locked way */
 static SHEAF__ALWAYS_INLINE bool sheaf__finish_biased(sheaf_future *future, int status)
 {

@@ -3,8 +3,11 @@
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
 
-#define FIRST_CAPACITY 256U
-#define LARGEST_CAPACITY (1U << 22)
+/* A model checker builds with small ones. */
+#ifndef SHEAF__DEQUE_FIRST_CAPACITY
+#define SHEAF__DEQUE_FIRST_CAPACITY 256U
+#define SHEAF__DEQUE_LARGEST_CAPACITY (1U << 22)
+#endif
 
 /* Added to top while a foreign claim looks: beyond every bottom (C4). */
 #define OUT_OF_REACH (1U << 30)
@@ -32,13 +35,13 @@ static uint32_t capacity_of(struct sheaf__deque *deque)
 
 bool sheaf__deque_init(struct sheaf__deque *deque, uint16_t index)
 {
-    sheaf__deque_slot *slots = new_slots(FIRST_CAPACITY);
+    sheaf__deque_slot *slots = new_slots(SHEAF__DEQUE_FIRST_CAPACITY);
     if (!slots) {
         return false;
     }
     sheaf__store_rlx(&deque->bottom, 0);
-    sheaf__store_rlx(&deque->limit, FIRST_CAPACITY);
-    sheaf__store_rlx(&deque->mask, FIRST_CAPACITY - 1);
+    sheaf__store_rlx(&deque->limit, SHEAF__DEQUE_FIRST_CAPACITY);
+    sheaf__store_rlx(&deque->mask, SHEAF__DEQUE_FIRST_CAPACITY - 1);
     sheaf__store_rlx(&deque->slots, slots);
     deque->index = index;
     sheaf__store_rlx(&deque->top, 0);
@@ -58,7 +61,7 @@ void sheaf__deque_destroy(struct sheaf__deque *deque)
 static bool grow(struct sheaf__deque *deque, uint32_t from, uint32_t bottom)
 {
     uint32_t capacity = capacity_of(deque);
-    if (capacity >= LARGEST_CAPACITY) {
+    if (capacity >= SHEAF__DEQUE_LARGEST_CAPACITY) {
         return false;
     }
     sheaf__deque_slot *wider = new_slots(capacity * 2);

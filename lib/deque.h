@@ -130,7 +130,7 @@ struct sheaf__job *sheaf__deque_pop(struct sheaf__deque *deque);
 bool sheaf__deque_claim(struct sheaf__deque *deque, struct sheaf__job *job);
 
 /* Owner: the claim when the job is the newest: inline, for the fork-join path. */
-static inline bool sheaf__deque_claim_last(struct sheaf__deque *deque, struct sheaf__job *job)
+static SHEAF__ALWAYS_INLINE bool sheaf__deque_claim_last(struct sheaf__deque *deque, struct sheaf__job *job)
 {
     uint32_t at = sheaf__load_rlx(&deque->bottom) - 1;
     if (sheaf__load_rlx(&job->at.slot) != at) {

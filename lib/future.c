@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/call.h"
 #include "lib/error_impl.h"
 
 _Static_assert(sizeof(struct sheaf_future) == SHEAF__RECORD_SIZE, "a future is one cache line");
@@ -100,17 +101,6 @@ sheaf_future *sheaf__future_new(sheaf_pool *pool, struct sheaf__worker *worker)
         return sheaf__cache_take(&worker->records, &pool->depot);
     }
     return sheaf__depot_take(&pool->depot);
-}
-
-static void free_record(sheaf_future *future)
-{
-    struct sheaf__depot *depot = sheaf__record_depot(future);
-    struct sheaf__worker *worker = sheaf__worker_self();
-    if (worker && &worker->pool->depot == depot) {
-        sheaf__cache_give(&worker->records, depot, future);
-    } else {
-        sheaf__depot_give(depot, future);
-    }
 }
 
 sheaf_pool *sheaf__future_pool(const sheaf_future *future)
@@ -250,7 +240,7 @@ static void destroy(sheaf_future *future)
     sheaf__future_wait_unlocked(future);
     drop_contents(future, sheaf__load_acq(&future->job.word));
     if (!(sheaf__future_flags(future) & SHEAF__JOB_FRAME)) {
-        free_record(future);
+        sheaf__record_free(future);
     }
 }
 

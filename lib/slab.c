@@ -3,13 +3,6 @@
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
 
-/* The head of a slab takes the place of one record. */
-struct sheaf__slab {
-    struct sheaf__depot *depot;
-    struct sheaf__slab *next;
-    uint64_t spare[6];
-};
-
 _Static_assert(sizeof(struct sheaf__record) == SHEAF__RECORD_SIZE, "a record is one line");
 _Static_assert(sizeof(struct sheaf__slab) == SHEAF__RECORD_SIZE, "records stay aligned");
 
@@ -38,22 +31,11 @@ void sheaf__depot_destroy(struct sheaf__depot *depot)
     }
 }
 
-static struct sheaf__slab *slab_of(const void *record)
-{
-    uintptr_t address = (uintptr_t)record & ~(uintptr_t)(SHEAF__SLAB_SIZE - 1);
-    return (struct sheaf__slab *)address;
-}
-
-struct sheaf__depot *sheaf__record_depot(const void *record)
-{
-    return slab_of(record)->depot;
-}
-
 bool sheaf__depot_owns(struct sheaf__depot *depot, const void *address)
 {
     sheaf__spin_lock(&depot->lock);
     struct sheaf__slab *slab = depot->slabs;
-    while (slab && slab != slab_of(address)) {
+    while (slab && slab != sheaf__slab_of(address)) {
         slab = slab->next;
     }
     sheaf__spin_unlock(&depot->lock);

@@ -58,8 +58,24 @@ void sheaf__depot_retire(struct sheaf__depot *depot);
 /* Frees the slabs.  Requires: all records are home */
 void sheaf__depot_destroy(struct sheaf__depot *depot);
 
+/* The head of a slab takes the place of one record. */
+struct sheaf__slab {
+    struct sheaf__depot *depot; /* const */
+    struct sheaf__slab *next;   /* guarded by the depot's lock */
+    uint64_t spare[6];
+};
+
+static inline struct sheaf__slab *sheaf__slab_of(const void *record)
+{
+    uintptr_t address = (uintptr_t)record & ~(uintptr_t)(SHEAF__SLAB_SIZE - 1);
+    return (struct sheaf__slab *)address;
+}
+
 /* The depot that a record came from. */
-struct sheaf__depot *sheaf__record_depot(const void *record);
+static inline struct sheaf__depot *sheaf__record_depot(const void *record)
+{
+    return sheaf__slab_of(record)->depot;
+}
 
 /* Whether the address is that of a record of this depot.  The lock is taken. */
 bool sheaf__depot_owns(struct sheaf__depot *depot, const void *address);

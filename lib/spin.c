@@ -4,12 +4,15 @@
 
 #include "lib/platform/cpu.h"
 
-/* About a microsecond of spinning: longer than any section, shorter than a time slice. */
-#define SPINS_BEFORE_YIELD 64U
+/* About a microsecond of spinning: longer than any section, shorter than a time slice.  A model
+ * checker, for which only a yield lets another thread run, builds with 1. */
+#ifndef SHEAF__SPINS_BEFORE_YIELD
+#define SHEAF__SPINS_BEFORE_YIELD 64U
+#endif
 
 void sheaf__spin_wait(unsigned *turns)
 {
-    if (++*turns % SPINS_BEFORE_YIELD == 0) {
+    if (++*turns % SHEAF__SPINS_BEFORE_YIELD == 0) {
         sched_yield();
     } else {
         sheaf__cpu_relax();

@@ -10,8 +10,8 @@
  *
  * AddressSanitizer: it is told where the current stack lies and keeps a fake stack per context;
  * LeakSanitizer takes each context's stack for a root, since a block that only a suspended context
- * knows is not leaked.  With detect_stack_use_after_return=1 locals live on the fake stack, which is
- * no root while the context is suspended: leaks that are reported in that mode alone may be none.
+ * knows is not leaked.  With detect_stack_use_after_return=1 locals live on the fake stack, which
+ * is no root while the context is suspended: leaks reported in that mode alone may be none.
  */
 #ifndef SHEAF_PLATFORM_SANITIZE_H
 #define SHEAF_PLATFORM_SANITIZE_H

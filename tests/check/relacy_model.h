@@ -49,6 +49,9 @@ const char *const MUTATION_NAMES[] = {"", "relaxed", "acquire", "release", "drop
 
 const unsigned SITES_MAX = 400;
 
+/* While a check prepares its structures no site counts and no mutant is in force. */
+bool setting_up;
+
 struct site {
     site(site_kind kind_, rl::memory_order order_, const char *function_, const char *text_,
          const char *file_, unsigned line_)
@@ -66,6 +69,9 @@ struct site {
     /* The order that is in force. */
     rl::memory_order now()
     {
+        if (setting_up) {
+            return order;
+        }
         uses++;
         switch (mutant) {
         case TO_RELAXED:
@@ -187,10 +193,6 @@ template <typename T> struct as_integer {
             typename std::conditional<sizeof(T) == 4, uint32_t, uint64_t>::type>::type>::type type;
 };
 
-template <typename T> struct plain {
-    typedef typename std::remove_cv<T>::type type;
-};
-
 template <typename T, bool pointer = std::is_pointer<T>::value> struct convert {
     typedef typename as_integer<T>::type integer;
     static integer in(T value) { return static_cast<integer>(value); }
@@ -211,9 +213,8 @@ const unsigned CELLS_MAX = 2048; /* a power of two */
 struct entry {
     const void *address;
     unsigned execution;
-    bool dropped;
     void (*destroy)(void *object);
-    alignas(16) char object[192];
+    alignas(16) char object[160];
 };
 
 entry entries[CELLS_MAX];
@@ -223,7 +224,7 @@ unsigned execution;
 
 inline entry *entry_of(const void *address)
 {
-    unsigned at = static_cast<unsigned>(reinterpret_cast<uintptr_t>(address) * 0x9e3779b9U >> 7);
+    size_t at = (reinterpret_cast<uintptr_t>(address) * 0x9e3779b97f4a7c15U) >> 48;
     for (;; at++) {
         entry *found = &entries[at % CELLS_MAX];
         if (found->execution != execution || found->address == address) {
@@ -232,24 +233,24 @@ inline entry *entry_of(const void *address)
     }
 }
 
-template <typename I> void destroy_atomic(void *object)
-{
-    static_cast<rl::atomic<I> *>(object)->~atomic();
-}
+template <typename T> void destroy_object(void *object) { static_cast<T *>(object)->~T(); }
 
-/* Relacy's object for the cell; made now with the value that is in memory. */
-template <typename T> rl::atomic<typename convert<T>::integer> *model(const cell<T> *at)
+/* Relacy's object for the cell.  A new one holds what lay in memory, which everybody sees. */
+template <typename T> rl::generic_atomic<typename convert<T>::integer, true> *model(const cell<T> *at)
 {
-    typedef typename convert<T>::integer integer;
-    typedef rl::atomic<integer> atomic;
+    typedef rl::generic_atomic<typename convert<T>::integer, true> atomic;
     static_assert(sizeof(atomic) <= sizeof(entry().object), "Relacy's atomics are larger");
     entry *found = entry_of(at);
     if (found->execution != execution) {
         found->execution = execution;
         found->address = at;
-        found->destroy = destroy_atomic<integer>;
+        found->destroy = destroy_object<atomic>;
         live_entries[live_count++] = static_cast<unsigned>(found - entries);
-        new (found->object) atomic(convert<T>::in(at->raw));
+        new (found->object) atomic();
+        if (at->raw) {
+            reinterpret_cast<atomic *>(found->object)->store(convert<T>::in(at->raw),
+                                                             rl::mo_relaxed, $);
+        }
     }
     block *home = block_of(at);
     RL_ASSERT(!home || !home->dropped); /* used after it was freed */
@@ -264,10 +265,9 @@ template <typename T> T load(const cell<T> *at, site &here)
 template <typename T, typename V> void store(cell<T> *at, V value, site &here)
 {
     rl::memory_order order = here.now();
-    if (here.mutant == SKIPPED) {
+    if (here.mutant == SKIPPED && !setting_up) {
         return;
     }
-    at->raw = (T)value; /* what a cell of the same address begins with */
     model(at)->store(convert<T>::in((T)value), order, here.info());
 }
 
@@ -279,7 +279,7 @@ template <how what, typename T, typename V> T rmw(cell<T> *at, V value, site &he
     rl::memory_order order = here.now();
     rl::debug_info info = here.info();
     integer operand = static_cast<integer>(value);
-    rl::atomic<integer> *object = model(at);
+    auto *object = model(at);
     switch (what) {
     case SWAP:
         return convert<T>::out(object->exchange(operand, order, info));
@@ -343,11 +343,63 @@ inline void fence_heavy(site &here)
 
 /* ---------------------------------------------------------------- parking and locks */
 
-/* A token, or a mutex, for an object of the library that is known by its address. */
-struct place {
-    const void *address;
-    rl::rl_mutex_dummy *unused;
+/* What stands for an object of the system, known by its address. */
+template <typename T> struct table {
+    static const unsigned PLACES_MAX = 16;
+    const void *addresses[PLACES_MAX];
+    alignas(16) char objects[PLACES_MAX][sizeof(T)];
+    unsigned count;
+
+    T *at(const void *address)
+    {
+        for (unsigned i = 0; i < count; i++) {
+            if (addresses[i] == address) {
+                return reinterpret_cast<T *>(objects[i]);
+            }
+        }
+        if (count == PLACES_MAX) {
+            std::abort();
+        }
+        addresses[count] = address;
+        return new (objects[count++]) T();
+    }
+
+    void clear()
+    {
+        for (unsigned i = 0; i < count; i++) {
+            reinterpret_cast<T *>(objects[i])->~T();
+        }
+        count = 0;
+    }
 };
+
+/* A token and the sleep for it; the order is that of the mutex in lib/platform/park.c. */
+struct parking {
+    rl::generic_atomic<int, true> token;
+    rl::generic_event ready;
+
+    parking() { ready.init(false, false, $); }
+    ~parking() { ready.deinit($); }
+
+    bool park(bool timed)
+    {
+        while (token.exchange(0, rl::mo_acq_rel, $) == 0) {
+            if (ready.wait(false, timed, $) == rl::sema_wakeup_reason_timeout) {
+                return token.exchange(0, rl::mo_acq_rel, $) != 0;
+            }
+        }
+        return true;
+    }
+
+    void unpark()
+    {
+        token.exchange(1, rl::mo_acq_rel, $);
+        ready.set($);
+    }
+};
+
+table<parking> parkings;
+table<rl::mutex> mutexes;
 
 /* ---------------------------------------------------------------- an execution */
 
@@ -357,6 +409,8 @@ inline void execution_begin()
     live_count = 0;
     arena_used = 0;
     block_count = 0;
+    parkings.count = 0;
+    mutexes.count = 0;
 }
 
 inline void execution_end()
@@ -366,7 +420,33 @@ inline void execution_end()
         at->destroy(at->object);
     }
     live_count = 0;
+    parkings.clear();
+    mutexes.clear();
 }
+
+/* A scenario: derived_t has set_up(), thread(index) and settle(), which asserts what must hold when
+ * all threads have ended. */
+template <typename derived_t, rl::thread_id_t threads>
+struct scenario : rl::test_suite<derived_t, threads> {
+    scenario() { execution_begin(); }
+    ~scenario() { execution_end(); }
+
+    derived_t &self() { return *static_cast<derived_t *>(this); }
+
+    void before()
+    {
+        setting_up = true;
+        self().set_up();
+        setting_up = false;
+    }
+
+    void after()
+    {
+        setting_up = true;
+        self().settle();
+        setting_up = false;
+    }
+};
 
 } // namespace check
 

@@ -1,0 +1,314 @@
+// The deque under Relacy: each job is taken exactly once, with what was written before its push.
+#include "tests/check/relacy_lib.h"
+
+#define SHEAF__DEQUE_FIRST_CAPACITY 2U
+#define SHEAF__DEQUE_LARGEST_CAPACITY 16U
+#include "lib/deque.c"
+
+namespace
+{
+
+const unsigned JOBS_MAX = 16;
+
+// The parts that all scenarios share.  Thread 0 is the owner.
+struct world {
+    struct sheaf__deque *deque;
+    struct sheaf__job *jobs;
+    unsigned count;
+    rl::var<int> payload[JOBS_MAX];
+    unsigned taken[JOBS_MAX];
+
+    void make(unsigned jobs_wanted)
+    {
+        check::no_memory = false;
+        deque = check::make<struct sheaf__deque>();
+        jobs = static_cast<struct sheaf__job *>(check::make(jobs_wanted * sizeof *jobs));
+        count = jobs_wanted;
+        RL_ASSERT(sheaf__deque_init(deque, 0));
+        for (unsigned i = 0; i < count; i++) {
+            taken[i] = 0;
+            sheaf__store_rlx(&jobs[i].where, SHEAF__WHERE_NONE);
+        }
+    }
+
+    void take(struct sheaf__job *job)
+    {
+        long at = job - jobs;
+        RL_ASSERT(at >= 0 && at < (long)count);
+        RL_ASSERT(payload[at]($) == at + 1);
+        payload[at]($) = -1;
+        taken[at]++;
+        RL_ASSERT(taken[at] == 1);
+    }
+
+    void push(unsigned at)
+    {
+        payload[at]($) = (int)at + 1;
+        if (!sheaf__deque_push(deque, &jobs[at])) {
+            take(&jobs[at]); // full: the maker keeps it
+        }
+    }
+
+    void claim(unsigned at)
+    {
+        if (sheaf__deque_claim(deque, &jobs[at])) {
+            take(&jobs[at]);
+        }
+    }
+
+    void pop_all()
+    {
+        while (struct sheaf__job *job = sheaf__deque_pop(deque)) {
+            take(job);
+        }
+    }
+
+    void steal()
+    {
+        struct sheaf__job *got[SHEAF__DEQUE_STEAL_MAX];
+        unsigned n = sheaf__deque_steal(deque, got, SHEAF__DEQUE_STEAL_MAX, 8);
+        for (unsigned i = 0; i < n; i++) {
+            RL_ASSERT(sheaf__load_rlx(&got[i]->word) & 8);
+            RL_ASSERT(sheaf__load_rlx(&got[i]->where) == SHEAF__WHERE_NONE);
+            take(got[i]);
+        }
+    }
+
+    void claim_foreign(unsigned at)
+    {
+        if (sheaf__deque_claim_foreign(deque, &jobs[at], 8)) {
+            RL_ASSERT(sheaf__load_rlx(&jobs[at].word) & 8);
+            take(&jobs[at]);
+        }
+    }
+
+    void settle()
+    {
+        sheaf__deque_check(deque);
+        RL_ASSERT(sheaf__deque_empty(deque));
+        for (unsigned i = 0; i < count; i++) {
+            RL_ASSERT(taken[i] == 1);
+        }
+        sheaf__deque_destroy(deque);
+    }
+};
+
+// Two thieves and an owner that pushes and pops meet at a short deque.
+struct owner_and_thieves : check::scenario<owner_and_thieves, 3>, world {
+    void set_up()
+    {
+        make(3);
+        push(0);
+        push(1);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            push(2);
+            pop_all();
+        } else {
+            steal();
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// The owner's pushes alone publish the jobs: no fence follows.
+struct pushes : check::scenario<pushes, 2>, world {
+    void set_up() { make(2); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            push(0);
+            push(1);
+        } else {
+            steal();
+            steal();
+        }
+    }
+
+    void settle()
+    {
+        pop_all();
+        world::settle();
+    }
+};
+
+// The owner claims from the middle, from the end and pops, against a thief and a foreign claim.
+struct claims : check::scenario<claims, 3>, world {
+    void set_up()
+    {
+        make(3);
+        for (unsigned i = 0; i < 3; i++) {
+            push(i);
+        }
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            claim(rl::rand(2));
+            claim(rl::rand(3));
+            pop_all();
+        } else if (index == 1) {
+            steal();
+        } else {
+            claim_foreign(rl::rand(3));
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// A foreign claim against pops alone.
+struct foreign : check::scenario<foreign, 2>, world {
+    void set_up()
+    {
+        make(2);
+        push(0);
+        push(1);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            pop_all();
+        } else {
+            claim_foreign(0);
+            claim_foreign(1);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// The ring grows, or is full, while thieves make room.
+struct growth : check::scenario<growth, 3>, world {
+    void set_up()
+    {
+        make(5);
+        push(0);
+        push(1);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            check::no_memory = rl::rand(2);
+            push(2);
+            push(3);
+            push(4);
+            pop_all();
+        } else {
+            steal();
+            steal();
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// A thief takes two at once while the owner trims over cleared entries and comes down to them.
+struct trimming : check::scenario<trimming, 2>, world {
+    void set_up()
+    {
+        make(16);
+        for (unsigned i = 0; i < 16; i++) {
+            push(i);
+        }
+        for (unsigned i = 2; i < 15; i++) {
+            claim(i);
+        }
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            claim(15);
+            pop_all();
+        } else {
+            steal();
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// What is visited does not leave meanwhile; what is in it is never missed by empty().
+struct visits : check::scenario<visits, 3>, world {
+    void set_up()
+    {
+        make(2);
+        push(0);
+        push(1);
+    }
+
+    static void look(void *context, struct sheaf__job *job)
+    {
+        world *self = static_cast<world *>(context);
+        RL_ASSERT(self->payload[job - self->jobs]($) == job - self->jobs + 1);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            pop_all();
+        } else if (index == 1) {
+            sheaf__deque_visit(deque, look, static_cast<world *>(this));
+        } else {
+            steal();
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// While nobody takes anything, a deque with a job in it is never empty, whoever freezes it.
+struct emptiness : check::scenario<emptiness, 3>, world {
+    void set_up()
+    {
+        make(1);
+        push(0);
+    }
+
+    static void look(void *, struct sheaf__job *) {}
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            claim_foreign(0);
+        } else if (index == 1) {
+            sheaf__deque_visit(deque, look, nullptr);
+        } else if (sheaf__deque_empty(deque)) {
+            RL_ASSERT(sheaf__load_rlx(&jobs[0].where) == SHEAF__WHERE_NONE);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+const check::program PROGRAMS[] = {
+    {"owner and thieves", check::passes<owner_and_thieves>, 100},
+    {"pushes", check::passes<pushes>, 100},
+    {"claims", check::passes<claims>, 100},
+    {"foreign claims", check::passes<foreign>, 100},
+    {"growth", check::passes<growth>, 100},
+    {"trimming", check::passes<trimming>, 50},
+    {"visits", check::passes<visits>, 100},
+    {"emptiness", check::passes<emptiness>, 100},
+};
+
+const check::survivor SURVIVORS[] = {
+    {"", ""},
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    return check::run(argc, argv, PROGRAMS, sizeof PROGRAMS / sizeof *PROGRAMS, SURVIVORS,
+                      sizeof SURVIVORS / sizeof *SURVIVORS);
+}
