@@ -189,8 +189,12 @@ bool sheaf__deque_claim(struct sheaf__deque *deque, struct sheaf__job *job)
     uint32_t at = sheaf__load_rlx(&job->at.slot);
     clear_entry(deque, at);
     sheaf__fence_light();
-    uint32_t top = sheaf__load_rlx(&deque->top);
-    return (int32_t)(at - top) >= 0 || sheaf__deque_claim_contended(deque, job);
+    /* acquire: pairs with the release after a foreign claim (C4). */
+    uint32_t top = sheaf__load_acq(&deque->top);
+    if ((int32_t)(at - top) < 0) {
+        return sheaf__deque_claim_contended(deque, job);
+    }
+    return sheaf__load_rlx(&job->where) == deque->index;
 }
 
 /* How many of n live entries a thief takes: few, so that a fork-join tree is not torn apart. */
@@ -252,7 +256,8 @@ bool sheaf__deque_claim_foreign(struct sheaf__deque *deque, struct sheaf__job *j
             sheaf__store_rlx(&job->where, SHEAF__WHERE_NONE);
             got = true;
         }
-        sheaf__store_rlx(&deque->top, top);
+        /* release: an owner that reads it sees what was taken (C4). */
+        sheaf__store_rel(&deque->top, top);
     }
     sheaf__spin_unlock(&deque->lock);
     return got;
@@ -273,7 +278,8 @@ void sheaf__deque_visit(struct sheaf__deque *deque,
             visit(context, job);
         }
     }
-    sheaf__store_rlx(&deque->top, top);
+    /* release: the looks are over when the owner takes a job without the lock (C4). */
+    sheaf__store_rel(&deque->top, top);
     sheaf__spin_unlock(&deque->lock);
 }
 

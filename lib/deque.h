@@ -30,6 +30,10 @@
  *  C4  A foreign claim sets top out of reach, so that all of the owner's pops and claims go for the
  *      lock; whoever reads such a top must not conclude that the deque is empty, hence
  *      sheaf__deque_empty() takes the lock.
+ *      It may begin and end between two steps of the owner, who then reads the old top again.  So
+ *      what the owner found before its store to bottom or to the slot does not count: after the
+ *      load of top, an acquire that pairs with the release which puts top back, it looks at the slot
+ *      (pop, claim of the newest) or at `where` (claim from the middle) once more.
  *
  * Departures from the paper: the lock-free attempt of the owner uses the light fence; thieves take
  * several entries under one heavy fence; entries can be taken from the middle; `taken`. */
@@ -99,15 +103,15 @@ static inline bool sheaf__deque_push(struct sheaf__deque *deque, struct sheaf__j
     return true;
 }
 
-/* Owner: takes the job at position `at`, the newest, whose slot held `job`.
- * Returns: false when it was lost, bottom then being back at at + 1 */
+/* Owner: takes position `at`, the newest; its slot may have been cleared by a foreign claim.
+ * Returns: false when somebody is above it: the lock decides */
 static inline bool sheaf__deque_take_last(struct sheaf__deque *deque, uint32_t at)
 {
     /* relaxed: the fence pair orders the store before the load of top (C1). */
     sheaf__store_rlx(&deque->bottom, at);
     sheaf__fence_light();
-    /* relaxed: top > at only sends us to the lock, which carries the order. */
-    uint32_t top = sheaf__load_rlx(&deque->top);
+    /* acquire: pairs with the release after a foreign claim or a visit (C4). */
+    uint32_t top = sheaf__load_acq(&deque->top);
     return SHEAF__LIKELY((int32_t)(at - top) >= 0);
 }
 
@@ -140,7 +144,10 @@ static SHEAF__ALWAYS_INLINE bool sheaf__deque_claim_last(struct sheaf__deque *de
     if (sheaf__load_acq(&slots[at & sheaf__load_rlx(&deque->mask)]) != job) {
         return false;
     }
-    if (!sheaf__deque_take_last(deque, at) && sheaf__deque_pop_contended(deque, at) != job) {
+    struct sheaf__job *found = sheaf__deque_take_last(deque, at)
+                                   ? sheaf__load_rlx(&slots[at & sheaf__load_rlx(&deque->mask)])
+                                   : sheaf__deque_pop_contended(deque, at);
+    if (SHEAF__UNLIKELY(found != job)) {
         return false;
     }
     sheaf__deque_trim(deque, at);

@@ -127,15 +127,30 @@ static void arrive(void)
     }
 }
 
-/* Leaves `from`, the running fiber, for `to`; returns when somebody comes back to `from`. */
-static void switch_to(struct sheaf__worker *worker, struct sheaf__fiber *from,
-                      struct sheaf__fiber *to)
+/* The worker's fields say that `to` runs. */
+static void announce_fiber(struct sheaf__worker *worker, struct sheaf__fiber *to)
 {
     sheaf__store_rlx(&worker->inline_limit, sheaf__load_rlx(&to->inline_limit));
     sheaf__store_rlx(&worker->fiber, to);
     SHEAF__TSAN_RELEASE(worker); /* to the end of the thread, after which the worker is freed */
+}
+
+/* Leaves `from`, the running fiber, for `to`; returns when somebody comes back to `from`. */
+static void switch_to(struct sheaf__worker *worker, struct sheaf__fiber *from,
+                      struct sheaf__fiber *to)
+{
+    announce_fiber(worker, to);
     sheaf__context_switch(&from->context, &to->context);
     arrive();
+}
+
+/* The same for good: whoever runs next destroys `from`. */
+static SHEAF__NORETURN void leave_for_good(struct sheaf__worker *worker, struct sheaf__fiber *from,
+                                           struct sheaf__fiber *to)
+{
+    sheaf__store_rlx(&worker->dying, from);
+    announce_fiber(worker, to);
+    sheaf__context_leave(&from->context, &to->context);
 }
 
 /* ---------------------------------------------------------------- finding work */
@@ -306,11 +321,10 @@ static void resume_from_loop(struct sheaf__worker *worker, struct sheaf__fiber *
                              struct sheaf__fiber *ready)
 {
     if (self->special) {
-        sheaf__store_rlx(&worker->dying, self);
-    } else {
-        trim_cache(worker);
-        cache_fiber(worker, self);
+        leave_for_good(worker, self, ready);
     }
+    trim_cache(worker);
+    cache_fiber(worker, self);
     switch_to(worker, self, ready);
 }
 
