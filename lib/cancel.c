@@ -23,6 +23,7 @@ struct request {
     sheaf_origin origin;
     sheaf_error *message;       /* borrowed, may be NULL */
     struct sheaf__extra *spare; /* where a task without an extra part keeps the message */
+    sheaf_future *last_held;    /* to be let go when no LOCK is held any more */
 };
 
 /* ---------------------------------------------------------------- the counts; LOCK is held */
@@ -162,13 +163,16 @@ static sheaf_future *place_request(sheaf_future *task, struct request *request)
     return next;
 }
 
-/* Leaves the request with the task while its LOCK is let go for a moment.
+/* Leaves the request with the task while its LOCK is let go for a moment; lets go of `next`, which may
+ * by then be the last to hold it.
  * Returns: whether it is still there, and the caller's to place again; LOCK is held */
-static bool leave_for_a_moment(sheaf_future *task, struct request *request, unsigned *turns)
+static bool leave_for_a_moment(sheaf_future *task, sheaf_future *next, struct request *request,
+                               unsigned *turns)
 {
     keep_message(task, request);
     set_undelivered(task);
     sheaf__future_unlock(task);
+    sheaf__future_unhold(next);
     sheaf__spin_wait(turns);
     sheaf__future_lock(task);
     if (sheaf__future_done(task) || !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL)) {
@@ -192,13 +196,13 @@ static sheaf_future *reach_awaited(sheaf_future *task, struct request *request)
                 return next;
             }
             sheaf__future_unlock(next);
+            /* It ended just now: the task is on its way back and hears of the request itself, and
+             * keeps it meanwhile: what is let go here is not the last reference. */
             sheaf__future_unhold(next);
-            /* It ended just now: the task is on its way back and hears of the request itself. */
             ask_here(task, 0, request);
             return NULL;
         }
-        bool ours = leave_for_a_moment(task, request, &turns);
-        sheaf__future_unhold(next);
+        bool ours = leave_for_a_moment(task, next, request, &turns);
         next = ours ? place_request(task, request) : NULL;
     }
     return NULL;
@@ -220,7 +224,7 @@ static sheaf_future *ask_one(sheaf_future *future, struct request *request)
         future->job.out.value.ptr = sheaf_error_retain(request->message);
         sheaf__future_finish_locked(future, SHEAF_CANCELLED);
     }
-    sheaf__future_unhold(future);
+    sheaf__future_unhold_later(future, &request->last_held);
     request->origin = SHEAF_ORIGIN_AWAITER;
     return next;
 }
@@ -234,6 +238,7 @@ static bool ask(sheaf_future *future, struct request *request)
         while (future) {
             future = ask_one(future, request);
         }
+        sheaf__future_unhold_all(request->last_held);
     } else {
         sheaf__future_unlock(future);
     }

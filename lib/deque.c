@@ -217,8 +217,8 @@ unsigned sheaf__deque_steal(struct sheaf__deque *deque, struct sheaf__job **jobs
     /* relaxed: a first guess at how much there is; read again after the fence. */
     unsigned want = share_of((int32_t)(sheaf__load_rlx(&deque->bottom) - top), most);
     if (want > 0) {
-        /* relaxed: ordered before the load of bottom by the fence pair (C1). */
-        sheaf__store_rlx(&deque->top, top + want);
+        /* release: C4; ordered before the load of bottom by the fence pair (C1). */
+        sheaf__store_rel(&deque->top, top + want);
         sheaf__fence_heavy();
         /* acquire: pairs with the release in push; the entries below it are visible. */
         int32_t live = (int32_t)(sheaf__load_acq(&deque->bottom) - top);
@@ -231,7 +231,7 @@ unsigned sheaf__deque_steal(struct sheaf__deque *deque, struct sheaf__job **jobs
                 jobs[got++] = job;
             }
         }
-        sheaf__store_rlx(&deque->top, top + end);
+        sheaf__store_rel(&deque->top, top + end);
         sheaf__store_rlx(&deque->taken, top + end);
     }
     sheaf__spin_unlock(&deque->lock);
@@ -245,7 +245,7 @@ bool sheaf__deque_claim_foreign(struct sheaf__deque *deque, struct sheaf__job *j
     if (sheaf__load_rlx(&job->where) == deque->index) {
         uint32_t top = sheaf__load_rlx(&deque->top);
         uint32_t at = sheaf__load_rlx(&job->at.slot);
-        sheaf__store_rlx(&deque->top, top + OUT_OF_REACH);
+        sheaf__store_rel(&deque->top, top + OUT_OF_REACH);
         sheaf__fence_heavy();
         /* From here on the owner's pops and claims wait for the lock. */
         uint32_t bottom = sheaf__load_acq(&deque->bottom);
@@ -268,7 +268,7 @@ void sheaf__deque_visit(struct sheaf__deque *deque,
 {
     sheaf__spin_lock(&deque->lock);
     uint32_t top = sheaf__load_rlx(&deque->top);
-    sheaf__store_rlx(&deque->top, top + OUT_OF_REACH);
+    sheaf__store_rel(&deque->top, top + OUT_OF_REACH);
     sheaf__fence_heavy();
     /* From here on the owner's pops and claims wait for the lock. */
     uint32_t bottom = sheaf__load_acq(&deque->bottom);

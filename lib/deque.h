@@ -32,8 +32,9 @@
  *      sheaf__deque_empty() takes the lock.
  *      It may begin and end between two steps of the owner, who then reads the old top again.  So
  *      what the owner found before its store to bottom or to the slot does not count: after the
- *      load of top, an acquire that pairs with the release which puts top back, it looks at the slot
- *      (pop, claim of the newest) or at `where` (claim from the middle) once more.
+ *      load of top it looks at the slot (pop, claim of the newest) or at `where` (claim from the
+ *      middle) once more.  That load is an acquire and every store to top a release, so that
+ *      whatever value it reads, what holders of the lock did before is visible.
  *
  * Departures from the paper: the lock-free attempt of the owner uses the light fence; thieves take
  * several entries under one heavy fence; entries can be taken from the middle; `taken`. */
@@ -110,7 +111,7 @@ static inline bool sheaf__deque_take_last(struct sheaf__deque *deque, uint32_t a
     /* relaxed: the fence pair orders the store before the load of top (C1). */
     sheaf__store_rlx(&deque->bottom, at);
     sheaf__fence_light();
-    /* acquire: pairs with the release after a foreign claim or a visit (C4). */
+    /* acquire: C4. */
     uint32_t top = sheaf__load_acq(&deque->top);
     return SHEAF__LIKELY((int32_t)(at - top) >= 0);
 }

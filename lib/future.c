@@ -306,18 +306,39 @@ static void leave_outside(sheaf_pool *pool)
     }
 }
 
-/* Requires: LOCK, not done.  Returns: whether it was the last of a promise, which nobody else ends:
- * it is then as if cancelled, without anybody to see it */
+/* The last reference to a promise that is pending: nobody is left to complete it or to see it.  It is
+ * as if it had been cancelled. */
+static void drop_pending(sheaf_future *promise)
+{
+    leave_outside(outside_of(promise));
+    promise->job.out.value.ptr = NULL;
+    sheaf__store_rlx(&promise->job.at.status, (uint32_t)SHEAF_CANCELLED);
+    destroy(promise);
+}
+
+/* Drops a reference while the future is not done: the runner, if it comes later, finds none.  Takes no
+ * LOCK: it is also called with that of another future held (lib/cancel.c).
+ *
+ * Returns: false when it is done after all; nothing has changed */
 static bool release_pending(sheaf_future *future)
 {
-    uint32_t word = sheaf__sub_acq_rel(&future->job.word, SHEAF__WORD_REFERENCE);
-    check_referenced(word);
-    if (word / SHEAF__WORD_REFERENCE != 1 || sheaf__future_is_task(future)) {
-        return false;
+    /* seq_cst: O1. */
+    if (!(sheaf__or_seq(&future->job.word, SHEAF__WORD_UNBIASED) & SHEAF__WORD_UNBIASED)) {
+        revoke(future);
     }
-    leave_outside(outside_of(future));
-    future->job.out.value.ptr = NULL;
-    sheaf__store_rlx(&future->job.at.status, (uint32_t)SHEAF_CANCELLED);
+    bool is_promise = !sheaf__future_is_task(future);
+    uint32_t word = sheaf__load_acq(&future->job.word);
+    do {
+        if (word & SHEAF__WORD_DONE) {
+            return false;
+        }
+        check_referenced(word);
+        /* acq_rel: our use is over before the record goes; DONE and the count change one by one. */
+    } while (!sheaf__cas_weak_acq_rel(&future->job.word, &word, word - SHEAF__WORD_REFERENCE));
+    /* A task may be gone from here on: the runner destroys it when no reference is left. */
+    if (is_promise && word / SHEAF__WORD_REFERENCE == 1) {
+        drop_pending(future);
+    }
     return true;
 }
 
@@ -326,20 +347,9 @@ void sheaf_release(sheaf_future *future)
     if (!future || (sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
         return;
     }
-    if (!sheaf__future_done(future)) {
-        /* Under LOCK it stays as it is: the runner, if it comes later, finds no reference. */
-        sheaf__future_lock(future);
-        bool done = sheaf__future_done(future);
-        bool dropped = !done && release_pending(future);
-        sheaf__future_unlock(future);
-        if (dropped) {
-            destroy(future);
-        }
-        if (!done) {
-            return;
-        }
+    if (sheaf__future_done(future) || !release_pending(future)) {
+        release_done(future);
     }
-    release_done(future);
 }
 
 void sheaf__future_hold(sheaf_future *future)
@@ -354,6 +364,33 @@ void sheaf__future_unhold(sheaf_future *future)
         sheaf__sub_acq_rel(&future->job.word, SHEAF__WORD_REFERENCE);
     } else {
         sheaf_release(future);
+    }
+}
+
+void sheaf__future_unhold_later(sheaf_future *future, sheaf_future **list)
+{
+    bool is_task = sheaf__future_is_task(future);
+    uint32_t word = sheaf__load_acq(&future->job.word);
+    for (;;) {
+        bool last = word / SHEAF__WORD_REFERENCE == 1;
+        if (last && ((word & SHEAF__WORD_DONE) || !is_task)) {
+            /* Nobody else knows of it: the link that queues and waits use is free. */
+            future->job.up.next = *list ? &(*list)->job : NULL;
+            *list = future;
+            return;
+        }
+        if (sheaf__cas_weak_acq_rel(&future->job.word, &word, word - SHEAF__WORD_REFERENCE)) {
+            return;
+        }
+    }
+}
+
+void sheaf__future_unhold_all(sheaf_future *list)
+{
+    while (list) {
+        struct sheaf__job *next = list->job.up.next;
+        sheaf__future_unhold(list);
+        list = next ? sheaf__future_of_job(next) : NULL;
     }
 }
 

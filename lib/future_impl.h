@@ -202,6 +202,11 @@ void sheaf__future_wait_unlocked(sheaf_future *future);
 void sheaf__future_hold(sheaf_future *future);
 void sheaf__future_unhold(sheaf_future *future);
 
+/* The same while a LOCK is held, when the end of the hold must not destroy anything: where it would,
+ * the future goes on a list instead, to be let go by unhold_all(). */
+void sheaf__future_unhold_later(sheaf_future *future, sheaf_future **list);
+void sheaf__future_unhold_all(sheaf_future *list);
+
 /* Leaves a frame's record that is done: waits for holds to end, gives up the contents. */
 void sheaf__future_leave_frame(sheaf_future *future);
 

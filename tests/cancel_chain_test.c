@@ -143,7 +143,7 @@ static int run_never(void *arg, sheaf_value *result)
 
 /* In asyncio's order the awaiter waits, then the canceller runs, and the child has its turn last. */
 static int a_child_that_has_not_started_is_cancelled_through_its_awaiter(void *arg,
-                                                                          sheaf_value *result)
+                                                                         sheaf_value *result)
 {
     (void)arg, (void)result;
     sheaf_future *futures[2];

@@ -93,10 +93,10 @@ static void arguments_and_values_are_dropped_once(struct fixture *f)
         struct canceller canceller;
         for (size_t i = 0; i < BATCH; i++) {
             unsigned flags = i % 2 ? SHEAF_SPAWN_KEEP_LATE_RESULT : 0;
-            futures[i] = sheaf_spawn_with(
-                SHEAF_SPAWN_OPTIONS(.pool = f->pool, .arg_drop = drop_argument,
-                                    .value_drop = drop_value, .flags = flags),
-                body_frees_its_argument, malloc(8));
+            futures[i] =
+                sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.pool = f->pool, .arg_drop = drop_argument,
+                                                     .value_drop = drop_value, .flags = flags),
+                                 body_frees_its_argument, malloc(8));
         }
         canceller_start(&canceller, futures);
         pthread_join(canceller.thread, NULL);
@@ -253,8 +253,7 @@ static void tasks_that_cancel_each_other_all_end(struct fixture *f)
 {
     for (size_t round = 0; round < fixture_scaled(200); round++) {
         struct ring ring = {.built = GATE_INIT,
-                            .never =
-                                sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = f->pool))};
+                            .never = sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = f->pool))};
         struct ring_place places[16];
         for (size_t i = 0; i < 16; i++) {
             places[i] = (struct ring_place){&ring, i};

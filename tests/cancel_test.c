@@ -44,9 +44,8 @@ static int count_body(void *arg, sheaf_value *result)
 static sheaf_future *spawn_counted(void)
 {
     int argument = 41;
-    return sheaf_spawn_with(
-        SHEAF_SPAWN_OPTIONS(.copy = sizeof argument, .arg_drop = drop_argument), count_body,
-        &argument);
+    return sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.copy = sizeof argument, .arg_drop = drop_argument),
+                            count_body, &argument);
 }
 
 static int a_task_cancelled_before_its_start_never_runs(void *arg, sheaf_value *result)
@@ -317,9 +316,9 @@ static int a_value_given_with_a_request_pending_is_dropped(void *arg, sheaf_valu
     sheaf_release(f);
     EXPECT_INT(sheaf__load_acq(&values_dropped), 1);
 
-    f = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.value_drop = drop_value,
-                                             .flags = SHEAF_SPAWN_KEEP_LATE_RESULT),
-                         finish_in_spite_of_a_request, &status);
+    f = sheaf_spawn_with(
+        SHEAF_SPAWN_OPTIONS(.value_drop = drop_value, .flags = SHEAF_SPAWN_KEEP_LATE_RESULT),
+        finish_in_spite_of_a_request, &status);
     sheaf_value value = {0};
     EXPECT_INT(sheaf_await(f, &value), SHEAF_OK);
     EXPECT_INT(value.i64, 7);

@@ -160,13 +160,18 @@ static void a_harder_way_of_closing_may_follow(struct fixture *f)
 
 /* ---------------------------------------------------------------- cancel */
 
+struct cleaner {
+    sheaf_future *never, *cleaned;
+};
+
 static int clean_up_when_asked(void *arg, sheaf_value *result)
 {
+    const struct cleaner *c = arg;
     (void)result;
-    int status = sheaf_await(arg, NULL);
+    int status = sheaf_await(c->never, NULL);
     EXPECT_INT(status, SHEAF_CANCELLED);
     EXPECT_INT(sheaf_cancel_origin(), SHEAF_ORIGIN_SHUTDOWN);
-    EXPECT_INT(sheaf_sleep(SHEAF_MS(1)), SHEAF_OK);
+    EXPECT_INT(sheaf_await(c->cleaned, NULL), SHEAF_OK);
     sheaf__add_acq_rel(&bodies, 1);
     return status;
 }
@@ -186,29 +191,35 @@ static int spawn_when_asked(void *arg, sheaf_value *result)
     return SHEAF_CANCELLED;
 }
 
-static void a_cancelling_close_asks_everybody_and_waits(struct fixture *f)
+static void wait_for_suspended(sheaf_pool *pool, size_t count)
 {
-    sheaf_pool *pool = open_as(f);
-    sheaf_clock_hold(pool);
-    sheaf_future *never[8], *tasks[8];
-    for (int i = 0; i < 8; i++) {
-        never[i] = promise_on(pool);
-        tasks[i] = sheaf_spawn_on(pool, clean_up_when_asked, never[i]);
-    }
     sheaf_stats stats = {.size = sizeof stats};
     do {
         EXPECT_INT(sheaf_pool_stats(pool, &stats), SHEAF_OK);
-    } while (stats.suspended < 8);
+    } while (stats.suspended < count);
+}
+
+static void a_cancelling_close_asks_everybody_and_waits(struct fixture *f)
+{
+    sheaf_pool *pool = open_as(f);
+    sheaf_future *cleaned = promise_on(pool), *tasks[8];
+    struct cleaner cleaners[8];
+    for (int i = 0; i < 8; i++) {
+        cleaners[i] = (struct cleaner){promise_on(pool), cleaned};
+        tasks[i] = sheaf_spawn_on(pool, clean_up_when_asked, &cleaners[i]);
+    }
+    wait_for_suspended(pool, 8);
     EXPECT_INT(close_as(pool, SHEAF_CLOSE_CANCEL, 0), SHEAF_TIMEOUT);
-    sheaf_clock_release(pool);
+    EXPECT_INT(sheaf_resolve(cleaned, (sheaf_value){0}), SHEAF_OK);
     EXPECT_INT(close_as(pool, SHEAF_CLOSE_CANCEL, SHEAF_FOREVER), SHEAF_OK);
     for (int i = 0; i < 8; i++) {
         EXPECT_INT(sheaf_await(tasks[i], NULL), SHEAF_CANCELLED);
         EXPECT_INT(sheaf_cancelling(tasks[i]), 1);
+        sheaf_release(cleaners[i].never);
     }
     EXPECT_INT(sheaf__load_acq(&bodies), 8);
     sheaf_release_all(tasks, 8);
-    sheaf_release_all(never, 8);
+    sheaf_release(cleaned);
 }
 
 static void a_cancelling_close_asks_those_that_are_spawned_meanwhile(struct fixture *f)
@@ -217,10 +228,7 @@ static void a_cancelling_close_asks_those_that_are_spawned_meanwhile(struct fixt
     sheaf_clock_hold(pool);
     sheaf_future *go = promise_on(pool);
     sheaf_future *task = sheaf_spawn_on(pool, spawn_when_asked, go);
-    sheaf_stats stats = {.size = sizeof stats};
-    do {
-        EXPECT_INT(sheaf_pool_stats(pool, &stats), SHEAF_OK);
-    } while (stats.suspended < 1);
+    wait_for_suspended(pool, 1);
     EXPECT_INT(close_as(pool, SHEAF_CLOSE_CANCEL, 0), SHEAF_TIMEOUT);
     EXPECT_INT(sheaf_resolve(go, (sheaf_value){0}), SHEAF_OK);
     sheaf_clock_release(pool);
@@ -267,10 +275,7 @@ static void an_abandoned_pool_waits_for_running_bodies_only(struct fixture *f)
     sheaf__store_rel(&dropped, 0);
     sheaf_future *never = promise_on(pool);
     sheaf_future *suspended = sheaf_spawn_on(pool, await_it, never);
-    sheaf_stats stats = {.size = sizeof stats};
-    do {
-        EXPECT_INT(sheaf_pool_stats(pool, &stats), SHEAF_OK);
-    } while (stats.suspended < 1);
+    wait_for_suspended(pool, 1);
     struct busy busy = {.started = GATE_INIT, .go = GATE_INIT};
     sheaf_future *running[8], *queued[8];
     int workers = f->mode->workers;
@@ -279,8 +284,8 @@ static void an_abandoned_pool_waits_for_running_bodies_only(struct fixture *f)
     }
     gate_wait(&busy.started, (unsigned long)workers);
     for (int i = 0; i < 8; i++) {
-        queued[i] = sheaf_spawn_with(
-            SHEAF_SPAWN_OPTIONS(.pool = pool, .arg_drop = drop_argument), count_body, NULL);
+        queued[i] = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.pool = pool, .arg_drop = drop_argument),
+                                     count_body, NULL);
     }
     EXPECT_INT(close_as(pool, SHEAF_CLOSE_ABANDON, 0), SHEAF_TIMEOUT);
     pthread_t helper;

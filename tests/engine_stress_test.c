@@ -410,8 +410,7 @@ static void rage(struct fixture *f, unsigned may, uint64_t seed, int64_t nanosec
     for (int i = 0; i < SUBMITTERS; i++) {
         EXPECT_INT(pthread_create(&threads[i], NULL, submit, &storms[i]), 0);
     }
-    EXPECT_INT(pthread_create(&threads[SUBMITTERS], NULL, stranger_thread, &storms[SUBMITTERS]),
-               0);
+    EXPECT_INT(pthread_create(&threads[SUBMITTERS], NULL, stranger_thread, &storms[SUBMITTERS]), 0);
     sheaf_future *task = sheaf_spawn_on(f->pool, be_a_stranger, &storms[SUBMITTERS + 1]);
     EXPECT_INT(sheaf_join(task, NULL), SHEAF_OK);
     for (int i = 0; i <= SUBMITTERS; i++) {

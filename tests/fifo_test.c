@@ -102,9 +102,9 @@ static int waiters_resume_in_the_order_they_began_behind_what_was_ready(void *ar
     (void)arg, (void)result;
     sheaf_future *p = sheaf_promise(NULL);
     struct player actors[4] = {{.name = "a", .awaited = p},
-                                    {.name = "b", .awaited = p},
-                                    {.name = "c", .awaited = p},
-                                    {.name = "s"}};
+                               {.name = "b", .awaited = p},
+                               {.name = "c", .awaited = p},
+                               {.name = "s"}};
     sheaf_future *tasks[4];
     for (int i = 0; i < 3; i++) {
         tasks[i] = sheaf_spawn(note_after_await, &actors[i]);
@@ -128,8 +128,7 @@ static int note_callback(void *arg, sheaf_future *future)
     return SHEAF_OK;
 }
 
-static int callbacks_run_future_by_future_in_the_order_of_completion(void *arg,
-                                                                    sheaf_value *result)
+static int callbacks_run_future_by_future_in_the_order_of_completion(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
     static char p1[] = "p1", p2[] = "p2", q1[] = "q1", q2[] = "q2";
@@ -239,10 +238,10 @@ static int sleepers_wake_by_deadline_and_then_by_creation(void *arg, sheaf_value
 {
     (void)arg, (void)result;
     struct player actors[5] = {{.name = "a", .delay = SHEAF_MS(30)},
-                                    {.name = "b", .delay = SHEAF_MS(10)},
-                                    {.name = "c", .delay = SHEAF_MS(20)},
-                                    {.name = "d", .delay = SHEAF_MS(10)},
-                                    {.name = "r", .turns = 2}};
+                               {.name = "b", .delay = SHEAF_MS(10)},
+                               {.name = "c", .delay = SHEAF_MS(20)},
+                               {.name = "d", .delay = SHEAF_MS(10)},
+                               {.name = "r", .turns = 2}};
     sheaf_future *tasks[5];
     for (int i = 0; i < 5; i++) {
         tasks[i] = sheaf_spawn(i < 4 ? note_after_sleep : note_turns, &actors[i]);
@@ -262,8 +261,8 @@ static int play(void *arg, sheaf_value *result)
     (void)arg, (void)result;
     sheaf_future *p = sheaf_promise(NULL);
     struct player actors[6] = {
-        {.name = "a", .turns = 4},          {.name = "b", .turns = 4},
-        {.name = "c", .turns = 4},          {.name = "p", .awaited = p},
+        {.name = "a", .turns = 4},           {.name = "b", .turns = 4},
+        {.name = "c", .turns = 4},           {.name = "p", .awaited = p},
         {.name = "s", .delay = SHEAF_MS(1)}, {.name = "t", .delay = SHEAF_MS(1)}};
     sheaf_future *tasks[6];
     for (int i = 0; i < 6; i++) {

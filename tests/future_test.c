@@ -204,8 +204,8 @@ static void a_value_nobody_took_is_dropped_once(struct fixture *f)
     sheaf_release(spawn_owner(f->pool, give_number, (void *)10));
     EXPECT_INT(sheaf_join(spawn_owner(f->pool, fail, NULL), NULL), EIO);
     EXPECT_INT(sheaf_join(spawn_owner(f->pool, end_cancelled, NULL), NULL), SHEAF_CANCELLED);
-    sheaf_future *promise = sheaf_promise(
-        SHEAF_PROMISE_OPTIONS(.pool = f->pool, .value_drop = drop_number));
+    sheaf_future *promise =
+        sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = f->pool, .value_drop = drop_number));
     EXPECT_INT(sheaf_resolve(promise, (sheaf_value){.i64 = 100}), SHEAF_OK);
     EXPECT_INT(sheaf_resolve(promise, (sheaf_value){.i64 = 1000}), SHEAF_STATE);
     sheaf_release(promise);

@@ -320,10 +320,9 @@ static void note_line(void *context, const char *line)
 static void a_dump_names_the_tasks_and_what_they_wait_for(struct fixture *f)
 {
     sheaf_pool *pool = open_as(f);
-    sheaf_future *answer =
-        sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = pool, .name = "the-answer"));
-    sheaf_future *task = sheaf_spawn_with(
-        SHEAF_SPAWN_OPTIONS(.pool = pool, .name = "the-asker"), await_it, answer);
+    sheaf_future *answer = sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = pool, .name = "the-answer"));
+    sheaf_future *task =
+        sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.pool = pool, .name = "the-asker"), await_it, answer);
     static char text[8192];
     do {
         text[0] = '\0';

@@ -32,12 +32,14 @@ def sheaf_test(name, layer = TOP_LAYER, srcs = None, deps = [], size = "small", 
         **kwargs
     )
 
-def relacy_test(name, deps = [], **kwargs):
-    """A C++ program NAME.cc that checks memory orders under Relacy, where that is installed.
+def relacy_test(name, srcs = None, deps = [], size = "small", **kwargs):
+    """A C++ program that checks memory orders under Relacy, where that is installed.
 
     Args:
-      name: its source is NAME.cc.
-      deps: libraries beside Relacy.
+      name: its source is NAME.cc unless `srcs` says otherwise.
+      srcs: the sources, when they are not just NAME.cc.
+      deps: libraries beside Relacy; //lib:text lets it include sources of the library.
+      size: the watchdog, as for sheaf_test.
       **kwargs: as for cc_test.
     """
     if not RELACY_FOUND:
@@ -45,10 +47,13 @@ def relacy_test(name, deps = [], **kwargs):
         return
     cc_test(
         name = name,
-        size = "small",
-        srcs = [name + ".cc"],
+        size = size,
+        srcs = srcs or [name + ".cc"],
         copts = ["-std=c++14"],
-        linkopts = ["-lstdc++"],
+        linkopts = [
+            "-lstdc++",
+            "-pthread",
+        ],
         # Relacy has its own fibers, of which no sanitizer is told.
         tags = ["no_sanitizer"],
         deps = ["@relacy"] + deps,

@@ -113,8 +113,7 @@ static int copies_of_every_size_arrive(void *arg, sheaf_value *result)
     (void)arg, (void)result;
     for (size_t size = 0; size <= 1 << 16; size = size * 2 + 1) {
         unsigned char *bytes = calloc(1, size + 1);
-        sheaf_future *f =
-            sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.copy = size), untouched, bytes);
+        sheaf_future *f = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.copy = size), untouched, bytes);
         free(bytes);
         EXPECT_INT(sheaf_join(f, NULL), SHEAF_OK);
     }
@@ -158,8 +157,7 @@ static void a_thread_spawns_on_a_pool_of_its_choice(struct fixture *f)
 {
     int64_t numbers[3] = {1, 2, 3};
     sheaf_future *one = sheaf_spawn_on(f->pool, twice, &numbers[0]);
-    sheaf_future *two =
-        sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.pool = f->pool), twice, &numbers[1]);
+    sheaf_future *two = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.pool = f->pool), twice, &numbers[1]);
     sheaf_value value;
     EXPECT_INT(sheaf_join(two, &value), SHEAF_OK);
     EXPECT_INT(value.i64, 4);
@@ -181,8 +179,7 @@ static int a_name_is_copied_and_can_be_changed(void *arg, sheaf_value *result)
     (void)arg, (void)result;
     char given[32] = "decode";
     char seen[64] = "";
-    sheaf_future *f =
-        sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.name = given), own_name, seen);
+    sheaf_future *f = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.name = given), own_name, seen);
     memset(given, 'x', sizeof given - 1);
     EXPECT_INT(sheaf_await(f, NULL), SHEAF_OK);
     EXPECT_TEXT(seen, "decode");
@@ -266,8 +263,8 @@ static int use_three_mebibytes(void *arg, sheaf_value *result)
 static int a_stack_of_its_own_holds_a_deep_task(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
-    sheaf_future *f = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.stack_size = 16 << 20),
-                                       use_three_mebibytes, NULL);
+    sheaf_future *f =
+        sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.stack_size = 16 << 20), use_three_mebibytes, NULL);
     sheaf_value value;
     EXPECT_INT(sheaf_join(f, &value), SHEAF_OK);
     EXPECT_INT(value.u64, 2 * (3 * 1024 / 2));

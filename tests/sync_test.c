@@ -214,7 +214,7 @@ static int a_waiter_cancelled_after_it_was_given_the_mutex_passes_it_on(void *ar
 struct cell {
     sheaf_mutex mutex;
     sheaf_cond changed;
-    bool full;      /* guarded by mutex, as the next two */
+    bool full; /* guarded by mutex, as the next two */
     int64_t content;
     int64_t sum;
     int items;

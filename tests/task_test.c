@@ -261,8 +261,8 @@ static int an_error_tells_code_message_task_and_place(void *arg, sheaf_value *re
 {
     (void)arg, (void)result;
     char table[] = "orders";
-    sheaf_future *f = sheaf_spawn_with(
-        SHEAF_SPAWN_OPTIONS(.name = "loader", .place = "app.c:12"), fail_with_message, table);
+    sheaf_future *f = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.name = "loader", .place = "app.c:12"),
+                                       fail_with_message, table);
     sheaf_value value = {.i64 = 5};
     EXPECT_INT(sheaf_await(f, &value), EIO);
     EXPECT_INT(value.i64, 5);
@@ -396,7 +396,7 @@ static int pass_on_the_first_of_two(void *arg, sheaf_value *result)
 }
 
 static int a_status_that_is_not_the_last_one_met_still_fails_with_its_code(void *arg,
-                                                                            sheaf_value *result)
+                                                                           sheaf_value *result)
 {
     (void)arg, (void)result;
     expect_failure(pass_on_the_first_of_two, NULL, EIO, NULL);

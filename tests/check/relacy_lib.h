@@ -11,6 +11,7 @@
 #include "tests/check/relacy_runner.h"
 
 #define _Static_assert static_assert
+#define _Atomic(type) type /* the platform layer's own, not used here */
 
 /* What a spinning thread calls. */
 #undef sched_yield
@@ -30,12 +31,13 @@ bool no_memory;
 /* C converts a block's address to any pointer by itself. */
 struct any_pointer {
     void *address;
+    any_pointer(void *given) : address(given) {}
     template <typename T> operator T *() const { return static_cast<T *>(address); }
 };
 
 static inline any_pointer sheaf__alloc(size_t size)
 {
-    return any_pointer{check::no_memory ? nullptr : check::make(size)};
+    return any_pointer(check::no_memory ? nullptr : check::make(size));
 }
 
 static inline any_pointer sheaf__alloc_zeroed(size_t size) { return sheaf__alloc(size); }

@@ -126,7 +126,7 @@ bool pair_is_asymmetric;
 
 /* ---------------------------------------------------------------- blocks */
 
-const size_t ARENA_SIZE = 1 << 16;
+const size_t ARENA_SIZE = 1 << 17;
 const unsigned BLOCKS_MAX = 256;
 
 alignas(64) char arena[ARENA_SIZE];
@@ -235,8 +235,12 @@ inline entry *entry_of(const void *address)
 
 template <typename T> void destroy_object(void *object) { static_cast<T *>(object)->~T(); }
 
+/* Says which sites may look at memory that was freed, if any. */
+bool (*may_touch_freed)(const site &here);
+
 /* Relacy's object for the cell.  A new one holds what lay in memory, which everybody sees. */
-template <typename T> rl::generic_atomic<typename convert<T>::integer, true> *model(const cell<T> *at)
+template <typename T>
+rl::generic_atomic<typename convert<T>::integer, true> *model(const cell<T> *at, const site &here)
 {
     typedef rl::generic_atomic<typename convert<T>::integer, true> atomic;
     static_assert(sizeof(atomic) <= sizeof(entry().object), "Relacy's atomics are larger");
@@ -253,13 +257,17 @@ template <typename T> rl::generic_atomic<typename convert<T>::integer, true> *mo
         }
     }
     block *home = block_of(at);
-    RL_ASSERT(!home || !home->dropped); /* used after it was freed */
+    bool freed = home && home->dropped;
+    if (freed && !(may_touch_freed && may_touch_freed(here))) {
+        rl::ctx().fail_test("used after it was freed", rl::test_result_access_to_freed_memory,
+                            here.info());
+    }
     return reinterpret_cast<atomic *>(found->object);
 }
 
 template <typename T> T load(const cell<T> *at, site &here)
 {
-    return convert<T>::out(model(at)->load(here.now(), here.info()));
+    return convert<T>::out(model(at, here)->load(here.now(), here.info()));
 }
 
 template <typename T, typename V> void store(cell<T> *at, V value, site &here)
@@ -268,7 +276,7 @@ template <typename T, typename V> void store(cell<T> *at, V value, site &here)
     if (here.mutant == SKIPPED && !setting_up) {
         return;
     }
-    model(at)->store(convert<T>::in((T)value), order, here.info());
+    model(at, here)->store(convert<T>::in((T)value), order, here.info());
 }
 
 enum how { SWAP, ADD, SUB, OR, AND };
@@ -279,7 +287,7 @@ template <how what, typename T, typename V> T rmw(cell<T> *at, V value, site &he
     rl::memory_order order = here.now();
     rl::debug_info info = here.info();
     integer operand = static_cast<integer>(value);
-    auto *object = model(at);
+    auto *object = model(at, here);
     switch (what) {
     case SWAP:
         return convert<T>::out(object->exchange(operand, order, info));
@@ -300,9 +308,9 @@ bool compare_and_swap(cell<T> *at, T *expected, V value, site &here)
     typedef typename convert<T>::integer integer;
     rl::memory_order order = here.now();
     integer found = convert<T>::in(*expected);
-    bool done = weak ? model(at)->compare_exchange_weak(found, convert<T>::in((T)value), order,
+    bool done = weak ? model(at, here)->compare_exchange_weak(found, convert<T>::in((T)value), order,
                                                         here.info())
-                     : model(at)->compare_exchange_strong(found, convert<T>::in((T)value), order,
+                     : model(at, here)->compare_exchange_strong(found, convert<T>::in((T)value), order,
                                                           here.info());
     if (!done) {
         *expected = convert<T>::out(found);

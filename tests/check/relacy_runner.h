@@ -46,11 +46,16 @@ template <typename T> bool passes(unsigned long executions, std::ostream &out, u
     return passed;
 }
 
-struct runner {
+/* What a check is made of. */
+struct plan {
     const program *programs;
     unsigned program_count;
     const survivor *survivors;
     unsigned survivor_count;
+    const char *files; /* the sources to mutate, by words that their names contain */
+};
+
+struct runner : plan {
     unsigned long executions;
     bool verbose;
     const char *only;
@@ -130,6 +135,18 @@ struct runner {
                       MUTATION_NAMES[how]);
     }
 
+    bool in_plan(const site &at) const
+    {
+        char words[200];
+        std::snprintf(words, sizeof words, "%s", files);
+        for (char *word = std::strtok(words, " "); word; word = std::strtok(nullptr, " ")) {
+            if (std::strstr(at.file, word)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     bool killed(site &at, mutation how, const char *name)
     {
         at.mutant = how;
@@ -181,7 +198,7 @@ struct runner {
         unsigned survived = 0;
         for (unsigned i = 0; i < found; i++) {
             for (mutation how : ALL) {
-                if (site::all[i]->uses && site::all[i]->can(how)) {
+                if (site::all[i]->uses && site::all[i]->can(how) && in_plan(*site::all[i])) {
                     good &= run_mutant(*site::all[i], how, &kills, &survived);
                 }
             }
@@ -211,11 +228,13 @@ struct runner {
     }
 };
 
-inline int run(int argc, char **argv, const program *programs, unsigned program_count,
-               const survivor *survivors, unsigned survivor_count)
+inline int run(int argc, char **argv, const plan &what)
 {
-    runner all = {programs, program_count, survivors, survivor_count, DEFAULT_EXECUTIONS, false,
-                  nullptr};
+    runner all;
+    static_cast<plan &>(all) = what;
+    all.executions = DEFAULT_EXECUTIONS;
+    all.verbose = false;
+    all.only = nullptr;
     for (int i = 1; i < argc; i++) {
         if (!std::strcmp(argv[i], "-v")) {
             all.verbose = true;
@@ -230,5 +249,14 @@ inline int run(int argc, char **argv, const program *programs, unsigned program_
 }
 
 } // namespace check
+
+/* The main function of a check with PROGRAMS and SURVIVORS. */
+#define CHECK_MAIN(files)                                                                          \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        return check::run(argc, argv,                                                              \
+                          {PROGRAMS, sizeof PROGRAMS / sizeof *PROGRAMS, SURVIVORS,                \
+                           sizeof SURVIVORS / sizeof *SURVIVORS, files});                          \
+    }
 
 #endif

@@ -26,11 +26,14 @@ struct check {
     unsigned long failures; /* guarded by lock */
     char first[1000];       /* the first failures as lines, as many as fit; guarded by lock */
     size_t first_length;
-    char *notes;            /* words separated by blanks, or NULL; guarded by lock */
+    char *notes; /* words separated by blanks, or NULL; guarded by lock */
     size_t notes_length;
 };
 
-#define CHECK_INIT {.lock = PTHREAD_MUTEX_INITIALIZER}
+#define CHECK_INIT                                                                                 \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER                                                          \
+    }
 
 /* Each gives whether the expectation held, and records the places of the first that did not. */
 #define CHECK(c, expression) check_that((c), (expression), #expression, __FILE__, __LINE__)

@@ -72,8 +72,8 @@ struct fixture {
 
     pthread_mutex_t lock; /* guards what follows */
     unsigned unhandled;
-    int unhandled_code;                  /* of the last report */
-    char unhandled_task[FIXTURE_TEXT];   /* of the last report */
+    int unhandled_code;                /* of the last report */
+    char unhandled_task[FIXTURE_TEXT]; /* of the last report */
     char unhandled_message[FIXTURE_TEXT];
 };
 
@@ -88,11 +88,20 @@ struct fixture_test {
 };
 
 #define TASK_TEST(name) TASK_TEST_ON(MODES_ALL, name)
-#define TASK_TEST_ON(modes, name) {#name, NULL, name, (modes), false}
+#define TASK_TEST_ON(modes, name)                                                                  \
+    {                                                                                              \
+#name, NULL, name, (modes), false                                                          \
+    }
 #define THREAD_TEST(name) THREAD_TEST_ON(MODES_ALL, name)
-#define THREAD_TEST_ON(modes, name) {#name, name, NULL, (modes), false}
+#define THREAD_TEST_ON(modes, name)                                                                \
+    {                                                                                              \
+#name, name, NULL, (modes), false                                                          \
+    }
 #define POOL_TEST(name) POOL_TEST_ON(MODES_ALL, name)
-#define POOL_TEST_ON(modes, name) {#name, name, NULL, (modes), true}
+#define POOL_TEST_ON(modes, name)                                                                  \
+    {                                                                                              \
+#name, name, NULL, (modes), true                                                           \
+    }
 
 /* Runs every test in each of its modes; returns what main() returns.  TESTBRIDGE_TEST_ONLY, which
  * Bazel's --test_filter sets, is a pattern with * and ? for the names of the tests to run. */
@@ -103,8 +112,7 @@ int fixture_main(const struct fixture_test *tests, size_t count);
 /* The check of the running test.  Usable everywhere: tasks, callbacks, threads. */
 extern struct check fixture_check;
 
-#define EXPECT(expression)                                                                         \
-    check_that(&fixture_check, (expression), #expression, __FILE__, __LINE__)
+#define EXPECT(expression) check_that(&fixture_check, (expression), #expression, __FILE__, __LINE__)
 #define EXPECT_INT(actual, expected)                                                               \
     check_int(&fixture_check, (int64_t)(actual), (int64_t)(expected), #actual, __FILE__, __LINE__)
 #define EXPECT_PTR(actual, expected)                                                               \

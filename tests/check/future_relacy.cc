@@ -1,0 +1,224 @@
+// A future's state word under Relacy: biased completion against whoever comes from outside.  It is
+// done once, each waiter is woken once, the record is destroyed once, a request that was taken shows.
+#include "tests/check/relacy_core.h"
+
+namespace
+{
+
+int give_42(void *, sheaf_value *result)
+{
+    result->i64 = 42;
+    return SHEAF_OK;
+}
+
+// One task that worker 0 runs, and its holders.
+struct world {
+    sheaf_future *task;
+    rl::var<int> written;
+
+    void make(unsigned references)
+    {
+        check::make_pool(1);
+        check::may_touch_freed = nullptr;
+        task = check::make_task(give_42, NULL, references);
+    }
+
+    void run()
+    {
+        written($) = 1;
+        sheaf__call_body(&check::pool->workers[0], NULL, task);
+    }
+
+    // Joins as a plain thread.
+    int join()
+    {
+        sheaf_value value = {NULL};
+        int status = sheaf_join(task, &value);
+        RL_ASSERT(status == SHEAF_OK || status == SHEAF_CANCELLED);
+        RL_ASSERT(status != SHEAF_OK || value.i64 == 42);
+        RL_ASSERT(status != SHEAF_OK || written($) == 1);
+        return status;
+    }
+
+    void settle() { RL_ASSERT(check::pool->depot.destroyed == 1); }
+};
+
+// The maker joins while the task ends.
+struct joined : check::scenario<joined, 2>, world {
+    void set_up() { make(1); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else {
+            RL_ASSERT(join() == SHEAF_OK);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// The maker drops its reference while the task ends.
+struct dropped : check::scenario<dropped, 2>, world {
+    void set_up() { make(1); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else {
+            sheaf_release(task);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// Two holders, both waiting.
+struct two_waiters : check::scenario<two_waiters, 3>, world {
+    void set_up() { make(2); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else {
+            RL_ASSERT(join() == SHEAF_OK);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// One holder joins, the other lets go.
+struct joined_and_dropped : check::scenario<joined_and_dropped, 3>, world {
+    void set_up() { make(2); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else if (index == 1) {
+            RL_ASSERT(join() == SHEAF_OK);
+        } else {
+            sheaf_release(task);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// Two holders let go.
+struct dropped_twice : check::scenario<dropped_twice, 3>, world {
+    void set_up() { make(2); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else {
+            sheaf_release(task);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// One retains and lets go, without a lock, while the other joins.
+struct retained : check::scenario<retained, 2>, world {
+    void set_up() { make(1); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else {
+            sheaf_retain(task);
+            sheaf_release(task);
+            RL_ASSERT(join() == SHEAF_OK);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// A request that was taken is what the outcome shows.
+struct cancelled : check::scenario<cancelled, 3>, world {
+    bool taken;
+    int status;
+
+    void set_up()
+    {
+        make(2);
+        taken = false;
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else if (index == 1) {
+            status = join();
+        } else {
+            taken = sheaf_cancel(task);
+            sheaf_release(task);
+        }
+    }
+
+    void settle()
+    {
+        RL_ASSERT((status == SHEAF_CANCELLED) == taken);
+        world::settle();
+    }
+};
+
+// An inspector holds a running task in place, or misses it, while it is joined.
+struct inspected : check::scenario<inspected, 3>, world {
+    void set_up()
+    {
+        make(1);
+        check::may_touch_freed = marks_blindly;
+    }
+
+    static bool marks_blindly(const check::site &here)
+    {
+        return !std::strcmp(here.function, "mark_running") ||
+               !std::strcmp(here.function, "add_running");
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else if (index == 1) {
+            RL_ASSERT(join() == SHEAF_OK);
+        } else {
+            sheaf_future *found[2];
+            size_t count = sheaf__inspect_tasks(check::pool, false, found, 2);
+            RL_ASSERT(count <= 1);
+            sheaf_release_all(found, count);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+const check::program PROGRAMS[] = {
+    {"joined", check::passes<joined>, 100},
+    {"dropped", check::passes<dropped>, 100},
+    {"two waiters", check::passes<two_waiters>, 100},
+    {"joined and dropped", check::passes<joined_and_dropped>, 100},
+    {"dropped twice", check::passes<dropped_twice>, 100},
+    {"retained", check::passes<retained>, 100},
+    {"cancelled", check::passes<cancelled>, 100},
+    {"inspected", check::passes<inspected>, 100},
+};
+
+const check::survivor SURVIVORS[] = {
+    {"", ""},
+};
+
+} // namespace
+
+CHECK_MAIN("lib/future lib/call lib/wait")
