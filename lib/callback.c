@@ -1,11 +1,14 @@
 /* Callbacks on completion (P2, P3, F6 to F11).
  *
  * A callback is a node in the future's list of waiters.  The completer processes the list up to the
- * first callback; the rest goes to a *drain*: a task of the future's pool, hidden from the program,
- * that goes on through the list in order, one entry at a time, with no lock held.  Callbacks that
- * are added to a finished future join the drain that runs, or start one.
+ * first callback; the rest becomes the list of a *drain*: a task of the future's pool, hidden from
+ * the program, that goes on through it in order, one entry at a time, with no lock held.  Callbacks
+ * that are added to a finished future join the list of the drain that runs, or start one.  The list
+ * is under the future's LOCK, so that a sleeper behind a callback can leave it at any time.
  *
- * Each callback brings the record of a drain with it, made when it was registered, so that a
+ * In asyncio's order each callback takes a turn of its own in the one queue instead.
+ *
+ * Each callback brings the record of a task with it, made when it was registered, so that a
  * completion needs no memory; all but the first of a drain give theirs back unused. */
 #include "lib/future_impl.h"
 
@@ -22,10 +25,10 @@ struct callback {
     struct sheaf__locals *locals; /* of whoever registered it (F11) */
 };
 
-/* The pending part of a drain's work, in the extra part of the future; guarded by its LOCK. */
+/* In the extra part of the future; guarded by its LOCK. */
 struct sheaf__drain {
-    sheaf_future *task;        /* the drain that runs, with a reference; or NULL */
-    struct sheaf__node *first; /* callbacks added since the completion */
+    sheaf_future *task;        /* the drain, or the last of the turns, with a reference; or NULL */
+    struct sheaf__node *first; /* what the drain has still to process */
     struct sheaf__node *last;
 };
 
@@ -66,6 +69,7 @@ static void free_callback(struct callback *callback)
 }
 
 static int drain_main(void *arg, sheaf_value *result);
+static int turn_main(void *arg, sheaf_value *result);
 
 static sheaf_future *new_drain(sheaf_pool *pool)
 {
@@ -127,7 +131,7 @@ void sheaf__drain_free(struct sheaf__drain *state)
 
 bool sheaf__task_is_drain(const sheaf_future *task)
 {
-    return task->fn == drain_main;
+    return task->fn == drain_main || task->fn == turn_main;
 }
 
 static void run_callback(struct callback *callback)
@@ -160,46 +164,99 @@ static void run_with_locals(struct callback *callback)
     }
 }
 
-static void drain_list(struct sheaf__node *list, sheaf_future *future)
+static void run_and_free(struct sheaf__node *node)
 {
-    while (list) {
-        struct sheaf__node *node = list;
-        list = node->next;
+    run_with_locals(callback_of(node));
+    free_callback(callback_of(node));
+}
+
+/* Requires: LOCK */
+static void append_node(struct sheaf__drain *state, struct sheaf__node *node)
+{
+    node->next = NULL;
+    node->previous = state->last;
+    if (state->last) {
+        state->last->next = node;
+    } else {
+        state->first = node;
+    }
+    state->last = node;
+    sheaf__store_rlx(&node->place, SHEAF__NODE_IN_DRAIN);
+}
+
+/* Requires: LOCK */
+static void unlink_node(struct sheaf__drain *state, struct sheaf__node *node)
+{
+    if (node->previous) {
+        node->previous->next = node->next;
+    } else {
+        state->first = node->next;
+    }
+    if (node->next) {
+        node->next->previous = node->previous;
+    } else {
+        state->last = node->previous;
+    }
+    sheaf__store_rlx(&node->place, SHEAF__NODE_WITH_COMPLETER);
+}
+
+void sheaf__drain_unlink(sheaf_future *future, struct sheaf__node *node)
+{
+    unlink_node(sheaf__future_extra(future)->drain, node);
+}
+
+/* The task is not what runs the callbacks any more.  Requires: LOCK.  Returns: its reference */
+static sheaf_future *end_task(struct sheaf__drain *state, const sheaf_future *task)
+{
+    if (state->task != task) {
+        return NULL;
+    }
+    sheaf_future *ended = state->task;
+    state->task = NULL;
+    return ended;
+}
+
+/* Takes the next entry; without one the drain has ended. */
+static struct sheaf__node *next_node(sheaf_future *future, const sheaf_future *drain)
+{
+    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
+    sheaf_future *ended = NULL;
+    sheaf__future_lock(future);
+    struct sheaf__node *node = state->first;
+    if (node) {
+        unlink_node(state, node);
+    } else {
+        ended = end_task(state, drain);
+    }
+    sheaf__future_unlock(future);
+    sheaf_release(ended);
+    return node;
+}
+
+/* future: a reference, taken */
+static void run_drain(sheaf_future *future, const sheaf_future *drain)
+{
+    struct sheaf__node *node;
+    while ((node = next_node(future, drain)) != NULL) {
         if (is_callback(node)) {
-            run_with_locals(callback_of(node));
-            free_callback(callback_of(node));
+            run_and_free(node);
         } else {
             node->next = NULL;
             sheaf__future_wake_nodes(node, future);
         }
     }
+    sheaf_release(future);
 }
 
-/* Takes what was added meanwhile; ends the drain when there is nothing. */
-static struct sheaf__node *next_list(sheaf_future *future, const sheaf_future *drain)
+/* One callback, in asyncio's order. */
+static void run_turn(struct sheaf__node *node, const sheaf_future *turn)
 {
-    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
+    sheaf_future *future = sheaf_retain(callback_of(node)->future);
+    run_and_free(node);
     sheaf__future_lock(future);
-    struct sheaf__node *list = state->first;
-    sheaf_future *ended = NULL;
-    state->first = NULL;
-    state->last = NULL;
-    if (!list && state->task == drain) {
-        ended = state->task;
-        state->task = NULL;
-    }
+    sheaf_future *ended = end_task(sheaf__future_extra(future)->drain, turn);
     sheaf__future_unlock(future);
     sheaf_release(ended);
-    return list;
-}
-
-static void run_drain(struct sheaf__node *list, const sheaf_future *drain)
-{
-    sheaf_future *future = sheaf_retain(callback_of(list)->future);
-    while (list) {
-        drain_list(list, future);
-        list = next_list(future, drain);
-    }
     sheaf_release(future);
 }
 
@@ -210,9 +267,20 @@ static int drain_main(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+static int turn_main(void *arg, sheaf_value *result)
+{
+    (void)result;
+    run_turn(arg, sheaf__worker_current(sheaf__worker_self()));
+    return SHEAF_OK;
+}
+
 void sheaf__drain_run_here(sheaf_future *drain)
 {
-    run_drain(drain->in.arg, drain);
+    if (drain->fn == turn_main) {
+        run_turn(drain->in.arg, drain);
+    } else {
+        run_drain(drain->in.arg, drain);
+    }
     sheaf__task_finish_unrun(drain, SHEAF_OK);
 }
 
@@ -232,52 +300,70 @@ static void publish_drain(sheaf_pool *pool, sheaf_future *drain)
     }
 }
 
-/* In asyncio's order each entry of the list takes a turn of its own in the one queue. */
 static bool one_turn_each(const sheaf_pool *pool)
 {
     return pool->deterministic && !pool->seed;
 }
 
-/* The completer has come to a callback: a drain takes over from here. */
-static bool start_drain(struct sheaf__node *node, sheaf_future *future)
+/* Makes the record that a callback brought the task that runs callbacks of the future.
+ * Requires: LOCK.  Returns: the reference to the one that did before, to be released */
+static sheaf_future *become_task(struct sheaf__drain *state, struct sheaf__node *node)
 {
-    struct callback *callback = callback_of(node);
-    bool alone = one_turn_each(sheaf__future_pool(future));
-    if (alone) {
-        node->next = NULL;
-    }
-    sheaf_future *drain = callback->drain;
-    callback->drain = NULL;
-    drain->in.arg = node;
-    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
-    sheaf__future_lock(future);
     sheaf_future *before = state->task;
-    state->task = sheaf_retain(drain);
+    state->task = sheaf_retain(callback_of(node)->drain);
+    callback_of(node)->drain = NULL;
+    return before;
+}
+
+/* task: its first reference is dropped here, the pool keeps a task that runs */
+static void start_task(sheaf_future *task, sheaf_fn *fn, void *arg)
+{
+    task->fn = fn;
+    task->in.arg = arg;
+    publish_drain(sheaf__future_pool(task), task);
+    sheaf_release(task);
+}
+
+static void start_turn(struct sheaf__node *node, sheaf_future *future)
+{
+    sheaf_future *task = callback_of(node)->drain;
+    sheaf__future_lock(future);
+    sheaf_future *before = become_task(sheaf__future_extra(future)->drain, node);
     sheaf__future_unlock(future);
     sheaf_release(before);
-    /* The first reference is dropped here: the pool keeps a task that runs. */
-    publish_drain(sheaf__future_pool(drain), drain);
-    sheaf_release(drain);
-    return !alone;
+    start_task(task, turn_main, node);
+}
+
+/* The completer, or who adds to a finished future, has come to a callback: a drain takes over from
+ * here, the one that runs or a new one.
+ * Returns: whether that holds for the rest of the list as well */
+static bool start_drain(struct sheaf__node *node, sheaf_future *future)
+{
+    if (one_turn_each(sheaf__future_pool(future))) {
+        start_turn(node, future);
+        return false;
+    }
+    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
+    sheaf_future *task = callback_of(node)->drain;
+    sheaf__future_lock(future);
+    bool start = !state->task;
+    if (start) {
+        become_task(state, node);
+    }
+    while (node) {
+        struct sheaf__node *next = node->next;
+        append_node(state, node);
+        node = next;
+    }
+    sheaf__future_unlock(future);
+    /* With a drain under way the nodes, and this future, may be gone from here on. */
+    if (start) {
+        start_task(task, drain_main, sheaf_retain(future));
+    }
+    return true;
 }
 
 /* ---------------------------------------------------------------- the calls */
-
-/* Adds to a finished future.  Returns: whether the caller has to start a drain with it */
-static bool add_late(struct sheaf__drain *state, struct callback *callback)
-{
-    callback->node.next = NULL;
-    if (!state->task || one_turn_each(sheaf__future_pool(callback->future))) {
-        return true;
-    }
-    if (state->last) {
-        state->last->next = &callback->node;
-    } else {
-        state->first = &callback->node;
-    }
-    state->last = &callback->node;
-    return false;
-}
 
 int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
 {
@@ -291,19 +377,19 @@ int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
     if (sheaf__future_done(future) && sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED) {
         return SHEAF_CLOSED;
     }
-    struct sheaf__drain *state = need_drain_state(future);
-    struct callback *callback = state ? new_callback(future, fn, arg) : NULL;
+    struct callback *callback =
+        need_drain_state(future) ? new_callback(future, fn, arg) : NULL;
     if (!callback) {
         return SHEAF_NOMEM;
     }
     sheaf__future_lock(future);
     bool done = sheaf__future_done(future);
-    bool start = done && add_late(state, callback);
     if (!done) {
         sheaf__future_add_node(future, &callback->node);
     }
     sheaf__future_unlock(future);
-    if (start) {
+    if (done) {
+        callback->node.next = NULL;
         start_drain(&callback->node, future);
     }
     return SHEAF_OK;

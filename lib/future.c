@@ -416,7 +416,7 @@ void sheaf_release_all(sheaf_future *const *futures, size_t count)
 
 void sheaf__future_add_node(sheaf_future *future, struct sheaf__node *node)
 {
-    sheaf__store_rlx(&node->passed, 0);
+    sheaf__store_rlx(&node->place, SHEAF__NODE_WITH_COMPLETER);
     if (sheaf__load_rlx(&future->job.word) & SHEAF__WORD_WAITER) {
         struct sheaf__node *first = future->waiters;
         node->next = first;
@@ -444,20 +444,30 @@ void sheaf__future_unlink_node(sheaf_future *future, struct sheaf__node *node)
     }
 }
 
+/* Waits for a completer that is about to wake the node, or to pass it by. */
+static void wait_for_completer(struct sheaf__node *node)
+{
+    unsigned turns = 0;
+    /* acquire: pairs with the completer's release when it lets go of the node. */
+    while (sheaf__wait_reason(node->wait) != SHEAF__WAIT_DONE &&
+           sheaf__load_acq(&node->place) != SHEAF__NODE_PASSED) {
+        sheaf__spin_wait(&turns);
+    }
+}
+
 bool sheaf__future_remove_node(sheaf_future *future, struct sheaf__node *node)
 {
     sheaf__future_lock(future);
     bool done = sheaf__future_done(future);
-    if (!done) {
+    bool in_drain = done && sheaf__load_rlx(&node->place) == SHEAF__NODE_IN_DRAIN;
+    if (in_drain) {
+        sheaf__drain_unlink(future, node);
+    } else if (!done) {
         sheaf__future_unlink_node(future, node);
     }
     sheaf__future_unlock(future);
-    unsigned turns = 0;
-    /* The completer has let go of the node once it has woken the sleeper or passed it by.
-     * acquire: pairs with its release. */
-    while (done && sheaf__wait_reason(node->wait) != SHEAF__WAIT_DONE &&
-           !sheaf__load_acq(&node->passed)) {
-        sheaf__spin_wait(&turns);
+    if (done && !in_drain) {
+        wait_for_completer(node);
     }
     return !done;
 }
@@ -484,7 +494,7 @@ void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future)
             }
         } else if (!sheaf__wake(node->wait, SHEAF__WAIT_DONE)) {
             /* release: the sleeper may leave its frame once it sees this. */
-            sheaf__store_rel(&node->passed, 1);
+            sheaf__store_rel(&node->place, SHEAF__NODE_PASSED);
         }
         /* The node, and with the last one the future, may be gone from here on. */
     }

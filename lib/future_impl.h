@@ -147,8 +147,14 @@ struct sheaf__node {
     /* Called instead when there is no sleeper, without a lock.  The node may be freed in it.
      * Returns: true when it has taken over the rest of the list (lib/callback.c) */
     bool (*notify)(struct sheaf__node *node, sheaf_future *future);
-    /* Set by the completer when a sleeper was woken by somebody else: it is done with the node. */
-    SHEAF__ATOMIC(uint8_t) passed;
+    SHEAF__ATOMIC(uint8_t) place; /* enum sheaf__node_place */
+};
+
+/* Where a node is once its future is done. */
+enum sheaf__node_place {
+    SHEAF__NODE_WITH_COMPLETER = 0, /* who is about to wake it, and does not suspend before */
+    SHEAF__NODE_IN_DRAIN,           /* in the list of a drain, guarded by LOCK (lib/callback.c) */
+    SHEAF__NODE_PASSED              /* its sleeper was woken by somebody else: nobody has it */
 };
 
 static inline struct sheaf_future *sheaf__future_of_job(struct sheaf__job *job)
@@ -389,6 +395,9 @@ bool sheaf__task_is_hidden(const sheaf_future *task);
 
 /* Runs a drain that no worker will run, on the calling thread. */
 void sheaf__drain_run_here(sheaf_future *drain);
+
+/* Takes a node out of the drain's list.  Requires: LOCK; it is in there */
+void sheaf__drain_unlink(sheaf_future *future, struct sheaf__node *node);
 
 /* Frees the drain state of a future that is being destroyed. */
 void sheaf__drain_free(struct sheaf__drain *state);

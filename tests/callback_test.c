@@ -238,6 +238,50 @@ static int a_callback_registered_before_a_wait_has_run_when_it_ends(void *arg, s
     return SHEAF_OK;
 }
 
+static int resolve_after_a_while(void *arg, sheaf_value *result)
+{
+    (void)result;
+    SHEAF_TRY(sheaf_sleep(SHEAF_MS(1)));
+    return sheaf_resolve(arg, (sheaf_value){0});
+}
+
+static int await_for_a_while(void *arg, sheaf_value *result)
+{
+    int status = sheaf_await_for(arg, SHEAF_MS(1), result);
+    EXPECT(status == SHEAF_OK || status == SHEAF_TIMEOUT);
+    return SHEAF_OK;
+}
+
+/* The promise is resolved when the limit of its awaiter has passed and the awaiter has not run yet.
+ * Between the two lies a callback, whose turn on the only worker comes after the awaiter's. */
+static int let_a_limit_and_a_callback_meet(void *arg, sheaf_value *result)
+{
+    struct log *log = arg;
+    (void)result;
+    struct entry entry = {log, 0};
+    sheaf_future *p = sheaf_promise(NULL);
+    EXPECT_INT(sheaf_on_done(p, write_down, &entry), SHEAF_OK);
+    sheaf_future *resolver = sheaf_spawn(resolve_after_a_while, p);
+    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    sheaf_future *awaiter = sheaf_spawn(await_for_a_while, p);
+    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    EXPECT_INT(sheaf_join(awaiter, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_join(resolver, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_remove_done_and_wait(p, write_down, NULL), SHEAF_OK);
+    EXPECT_INT(log->count, 1);
+    sheaf_release(p);
+    return SHEAF_OK;
+}
+
+static void an_awaiter_that_gives_up_does_not_wait_for_callbacks(struct fixture *f)
+{
+    struct log log = {.gate = GATE_INIT};
+    sheaf_options options = fixture_options(f);
+    options.workers = 1;
+    options.clock = SHEAF_CLOCK_VIRTUAL;
+    EXPECT_INT(sheaf_run(&options, let_a_limit_and_a_callback_meet, &log, NULL), SHEAF_OK);
+}
+
 /* ---------------------------------------------------------------- removing */
 
 static void a_removed_callback_never_runs(struct fixture *f)
@@ -376,6 +420,7 @@ static const struct fixture_test tests[] = {
     THREAD_TEST(a_callback_that_fails_is_reported_and_the_others_run),
     THREAD_TEST(a_callback_may_register_and_spawn),
     TASK_TEST_ON(MODES_SINGLE, a_callback_registered_before_a_wait_has_run_when_it_ends),
+    POOL_TEST_ON(MODES_SINGLE, an_awaiter_that_gives_up_does_not_wait_for_callbacks),
     THREAD_TEST(a_removed_callback_never_runs),
     THREAD_TEST(the_same_callback_runs_as_often_as_it_was_registered),
     THREAD_TEST(remove_and_wait_returns_when_no_callback_runs),
