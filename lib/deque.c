@@ -171,11 +171,13 @@ bool sheaf__deque_claim_contended(struct sheaf__deque *deque, struct sheaf__job 
 
 bool sheaf__deque_holds(struct sheaf__deque *deque, const struct sheaf__job *job)
 {
+    if (sheaf__load_rlx(&job->where) != deque->index) {
+        return false;
+    }
     uint32_t at = sheaf__load_rlx(&job->at.slot);
     uint32_t bottom = sheaf__load_rlx(&deque->bottom);
-    /* The slot of a job of another pool, or a status, may be any number: the entry decides. */
-    return bottom - at - 1 < capacity_of(deque) && entry_at(deque, at) == job &&
-           sheaf__load_rlx(&job->where) == deque->index;
+    /* A job of the like-numbered worker of another pool has any slot: the entry decides. */
+    return bottom - at - 1 < capacity_of(deque) && entry_at(deque, at) == job;
 }
 
 bool sheaf__deque_claim(struct sheaf__deque *deque, struct sheaf__job *job)
