@@ -1,7 +1,7 @@
 /* Three endpoints are asked for their row counts at the same time.
  *
- * First all answers together, in the order of the questions, after the 1.5 s of the slowest one; then
- * each as it arrives, the fastest first:
+ * First all answers together, in the order of the questions, after the 1.5 s of the slowest one;
+ * then each as it arrives, the fastest first:
  *
  *     all at once, after 1.5 s:
  *       customers 125000

@@ -1,8 +1,8 @@
 /* Waiting for a future, and the sleep that everything else waits with.
  *
  * The handshake with a request for cancellation (lib/cancel.c).  A task says what it waits for in
- * `awaiting`, then looks whether it was asked; the asker marks the request, then looks what the task
- * waits for.  One of the two sees the other.
+ * `awaiting`, then looks whether it was asked; the asker marks the request, then looks what the
+ * task waits for.  One of the two sees the other.
  *
  *   task, about to wait        asker
  *   A1 awaiting = f            C1 take LOCK, which is a seq_cst read-modify-write of word
@@ -333,7 +333,8 @@ static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
 }
 
 /* Claims a task that has not started, wherever it lies, and calls it. */
-static SHEAF__NOINLINE bool call_if_queued(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *future)
+static SHEAF__NOINLINE bool call_if_queued(struct sheaf__worker *worker, sheaf_future *task,
+                                           sheaf_future *future)
 {
     if (!is_queued(future) || !sheaf__future_is_task(future) || !may_call(worker, future) ||
         !sheaf__task_claim(worker->pool, worker, future)) {

@@ -30,8 +30,7 @@ static SHEAF__ALWAYS_INLINE void sheaf__record_fill(sheaf_future *future, uint8_
 }
 
 /* Makes a task of the calling worker and its pool runnable. */
-static SHEAF__ALWAYS_INLINE void sheaf__push_own(struct sheaf__worker *worker,
-                                                 sheaf_future *future)
+static SHEAF__ALWAYS_INLINE void sheaf__push_own(struct sheaf__worker *worker, sheaf_future *future)
 {
     sheaf__count(&worker->counts.spawned);
     if (SHEAF__UNLIKELY(worker->deterministic) ||

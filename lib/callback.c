@@ -152,8 +152,7 @@ static void run_callback(struct callback *callback)
 static void run_with_locals(struct callback *callback)
 {
     sheaf_future *drain = sheaf__worker_current(sheaf__worker_self());
-    struct sheaf__extra *extra =
-        callback->locals && drain ? sheaf__future_need_extra(drain) : NULL;
+    struct sheaf__extra *extra = callback->locals && drain ? sheaf__future_need_extra(drain) : NULL;
     if (extra) {
         extra->locals = sheaf__locals_retain(callback->locals);
     }
@@ -377,8 +376,7 @@ int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
     if (sheaf__future_done(future) && sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED) {
         return SHEAF_CLOSED;
     }
-    struct callback *callback =
-        need_drain_state(future) ? new_callback(future, fn, arg) : NULL;
+    struct callback *callback = need_drain_state(future) ? new_callback(future, fn, arg) : NULL;
     if (!callback) {
         return SHEAF_NOMEM;
     }
@@ -424,8 +422,7 @@ size_t sheaf_remove_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
         return 0;
     }
     sheaf__future_lock(future);
-    struct sheaf__node *taken =
-        sheaf__future_done(future) ? NULL : take_matching(future, fn, arg);
+    struct sheaf__node *taken = sheaf__future_done(future) ? NULL : take_matching(future, fn, arg);
     sheaf__future_unlock(future);
     size_t count = 0;
     while (taken) {

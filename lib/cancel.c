@@ -5,8 +5,8 @@
  * the chain.
  *
  * That a request was taken is a promise (P6): so it never leaves a task before what the task awaits
- * has taken it.  The walk holds the waiting task's LOCK, under which that task does not go on (A4 in
- * lib/await.c) and keeps what it awaits alive, and takes the LOCK of the awaited future as well.
+ * has taken it.  The walk holds the waiting task's LOCK, under which that task does not go on (A4
+ * in lib/await.c) and keeps what it awaits alive, and takes the LOCK of the awaited future as well.
  * Two walks that meet in a circle of waits, which can exist for the moment until its last member is
  * refused (CYCLE), would wait for each other: the second LOCK is therefore only tried.  When it is
  * not to be had the request is left with the waiting task, where it counts, and taken up again. */
@@ -142,7 +142,8 @@ static void ask_here(sheaf_future *task, uintptr_t awaiting, struct request *req
 /* Gives the request to a task, unless what it awaits is to be asked.
  *
  * Requires: LOCK, not done
- * Returns:  the future that is to be asked, nothing has changed; NULL when the request has arrived */
+ * Returns:  the future that is to be asked, nothing has changed; NULL when the request has arrived
+ * */
 static sheaf_future *place_request(sheaf_future *task, struct request *request)
 {
     if (sheaf__load_acq(&task->job.state) == SHEAF__QUEUED) {
@@ -163,8 +164,8 @@ static sheaf_future *place_request(sheaf_future *task, struct request *request)
     return next;
 }
 
-/* Leaves the request with the task while its LOCK is let go for a moment; lets go of `next`, which may
- * by then be the last to hold it.
+/* Leaves the request with the task while its LOCK is let go for a moment; lets go of `next`, which
+ * may by then be the last to hold it.
  * Returns: whether it is still there, and the caller's to place again; LOCK is held */
 static bool leave_for_a_moment(sheaf_future *task, sheaf_future *next, struct request *request,
                                unsigned *turns)
@@ -490,7 +491,8 @@ static void add_to_chain(struct chain *chain, const sheaf_future *task)
     }
 }
 
-/* Whether the chain of waits from `future` on leads to `task`.  The names go to `chain` if given. */
+/* Whether the chain of waits from `future` on leads to `task`.  The names go to `chain` if given.
+ * */
 static bool leads_to(sheaf_future *future, const sheaf_future *task, struct chain *chain)
 {
     sheaf__future_hold(future);

@@ -14,11 +14,11 @@
  * Claims
  *  C1  An entry is taken by exactly one of: the owner's pop, the owner's claim from the middle, a
  *      thief, a foreign claim.
- *      Owner and thief.  The thief (lock held) stores top = e, heavy fence, loads bottom.  The owner
- *      stores bottom = b, light fence, loads top.  If both want position i (e > i >= b) at least one
- *      sees the other: the owner that sees top > b goes for the lock and decides again under it;
- *      the thief that sees bottom < e draws back to bottom.  When both see each other the thief
- *      still draws back, and the owner, blocked on the lock, finds the entry under it.
+ *      Owner and thief.  The thief (lock held) stores top = e, heavy fence, loads bottom.  The
+ *      owner stores bottom = b, light fence, loads top.  If both want position i (e > i >= b) at
+ *      least one sees the other: the owner that sees top > b goes for the lock and decides again
+ *      under it; the thief that sees bottom < e draws back to bottom.  When both see each other the
+ *      thief still draws back, and the owner, blocked on the lock, finds the entry under it.
  *      Owner's claim from the middle and thief.  The owner stores NULL into the slot, light fence,
  *      loads top; the thief loads the slots after its heavy fence.  An owner that sees top > i asks
  *      under the lock whether `where` still names this deque: a thief that read the entry has
@@ -56,11 +56,11 @@ typedef SHEAF__ATOMIC(struct sheaf__job *) sheaf__deque_slot;
 
 struct sheaf__deque {
     /* Owner's line.  Written by the owner only. */
-    SHEAF__ATOMIC(uint32_t) bottom;         /* read by thieves */
-    SHEAF__ATOMIC(uint32_t) limit;          /* owner only: pushing at this position needs a look */
-    SHEAF__ATOMIC(uint32_t) mask;           /* with slots; replaced by the owner under the lock */
+    SHEAF__ATOMIC(uint32_t) bottom; /* read by thieves */
+    SHEAF__ATOMIC(uint32_t) limit;  /* owner only: pushing at this position needs a look */
+    SHEAF__ATOMIC(uint32_t) mask;   /* with slots; replaced by the owner under the lock */
     SHEAF__ATOMIC(sheaf__deque_slot *) slots;
-    uint16_t index;                         /* of the worker; const after init */
+    uint16_t index; /* of the worker; const after init */
     char pad[SHEAF__CACHE_LINE - 32];
 
     /* Thieves' line.  Written under the lock only. */
@@ -135,7 +135,8 @@ struct sheaf__job *sheaf__deque_pop(struct sheaf__deque *deque);
 bool sheaf__deque_claim(struct sheaf__deque *deque, struct sheaf__job *job);
 
 /* Owner: the claim when the job is the newest: inline, for the fork-join path. */
-static SHEAF__ALWAYS_INLINE bool sheaf__deque_claim_last(struct sheaf__deque *deque, struct sheaf__job *job)
+static SHEAF__ALWAYS_INLINE bool sheaf__deque_claim_last(struct sheaf__deque *deque,
+                                                         struct sheaf__job *job)
 {
     uint32_t at = sheaf__load_rlx(&deque->bottom) - 1;
     if (sheaf__load_rlx(&job->at.slot) != at) {

@@ -28,7 +28,7 @@ struct sheaf__fiber {
     char *low;               /* lowest address of the stack; const; NULL for a worker's home */
     /* Below this address no child is called on this stack; const. */
     SHEAF__ATOMIC(char *) inline_limit;
-    size_t special;          /* usable size of a stack of its own size, else 0; const */
+    size_t special; /* usable size of a stack of its own size, else 0; const */
     /* Written by the fiber itself when it parks, read by itself and by inspectors. */
     SHEAF__ATOMIC(struct sheaf_future *) current;
     /* The worker that the running task is pinned to, or NULL; written by the fiber itself. */

@@ -49,8 +49,7 @@ void sheaf__future_lock(sheaf_future *future)
     unsigned turns = 0;
     for (;;) {
         /* seq_cst: O1, and the order against `awaiting` in lib/cancel.c and lib/await.c. */
-        uint32_t word =
-            sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
+        uint32_t word = sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
         if (!(word & SHEAF__WORD_LOCK)) {
             if (!(word & SHEAF__WORD_UNBIASED)) {
                 revoke(future);
@@ -72,8 +71,7 @@ bool sheaf__future_try_lock(sheaf_future *future)
         if (sheaf__load_rlx(&future->job.word) & SHEAF__WORD_LOCK) {
             continue;
         }
-        uint32_t word =
-            sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
+        uint32_t word = sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
         if (!(word & SHEAF__WORD_LOCK)) {
             if (!(word & SHEAF__WORD_UNBIASED)) {
                 revoke(future);
@@ -119,12 +117,14 @@ sheaf_pool *sheaf__future_pool(const sheaf_future *future)
 /* One immortal record per status that a call which gives a future may fail with. */
 #define FAILED(code)                                                                               \
     {                                                                                              \
-        .job = {.where = SHEAF__WHERE_NONE,                                                        \
-                .state = SHEAF__DONE,                                                              \
-                .flags = SHEAF__JOB_STATIC,                                                        \
-                .word = SHEAF__WORD_REFERENCE | SHEAF__WORD_DONE | SHEAF__WORD_UNBIASED |          \
-                        SHEAF__WORD_LOOKED,                                                        \
-                .at = {.status = (uint32_t)(code)}}                                                \
+        .job = {                                                                                   \
+            .where = SHEAF__WHERE_NONE,                                                            \
+            .state = SHEAF__DONE,                                                                  \
+            .flags = SHEAF__JOB_STATIC,                                                            \
+            .word = SHEAF__WORD_REFERENCE | SHEAF__WORD_DONE | SHEAF__WORD_UNBIASED |              \
+                    SHEAF__WORD_LOOKED,                                                            \
+            .at = {.status = (uint32_t)(code)}                                                     \
+        }                                                                                          \
     }
 
 static sheaf_future failed_nomem = FAILED(SHEAF_NOMEM);
@@ -194,10 +194,10 @@ size_t sheaf__future_name_text(const sheaf_future *future, char *buffer, size_t 
     struct sheaf__extra *extra = sheaf__future_extra(future);
     const char *name = extra ? extra->name : NULL;
     unsigned long long number = extra ? extra->number : 0;
-    int length = name     ? snprintf(buffer, size, "%s", name)
-                 : number ? snprintf(buffer, size, "task-%llu", number)
-                          : snprintf(buffer, size, "%s",
-                                     sheaf__future_is_task(future) ? "task" : "promise");
+    int length =
+        name     ? snprintf(buffer, size, "%s", name)
+        : number ? snprintf(buffer, size, "task-%llu", number)
+                 : snprintf(buffer, size, "%s", sheaf__future_is_task(future) ? "task" : "promise");
     return length < 0 ? 0 : (size_t)length;
 }
 
@@ -306,8 +306,8 @@ static void leave_outside(sheaf_pool *pool)
     }
 }
 
-/* The last reference to a promise that is pending: nobody is left to complete it or to see it.  It is
- * as if it had been cancelled. */
+/* The last reference to a promise that is pending: nobody is left to complete it or to see it.  It
+ * is as if it had been cancelled. */
 static void drop_pending(sheaf_future *promise)
 {
     leave_outside(outside_of(promise));
@@ -316,8 +316,8 @@ static void drop_pending(sheaf_future *promise)
     destroy(promise);
 }
 
-/* Drops a reference while the future is not done: the runner, if it comes later, finds none.  Takes no
- * LOCK: it is also called with that of another future held (lib/cancel.c).
+/* Drops a reference while the future is not done: the runner, if it comes later, finds none.  Takes
+ * no LOCK: it is also called with that of another future held (lib/cancel.c).
  *
  * Returns: false when it is done after all; nothing has changed */
 static bool release_pending(sheaf_future *future)
@@ -541,17 +541,23 @@ void sheaf__future_finish_locked(sheaf_future *future, int status)
     leave_outside(outside);
 }
 
+/* A value that gives way to a request, and what drops it. */
+struct dropped {
+    sheaf_value value;
+    void (*drop)(sheaf_value value); /* NULL: nothing to drop */
+};
+
 /* What a body's status means for a request that is undelivered at its end (P9, T13, T15): a value
- * gives way to the request, an error does not. */
-static int settle_late_request(sheaf_future *future, int status, sheaf_value *dropped, bool *drop)
+ * gives way to the request, an error does not.  Requires: LOCK */
+static int settle_late_request(sheaf_future *future, int status, struct dropped *dropped)
 {
     bool asked = sheaf__load_rlx(&future->job.word) & SHEAF__WORD_CANCEL;
     if (!asked || status != SHEAF_OK || (sheaf__future_flags(future) & SHEAF__JOB_KEEP)) {
         return status;
     }
     struct sheaf__extra *extra = sheaf__future_extra(future);
-    *dropped = future->job.out.value;
-    *drop = extra && extra->value_drop && sheaf__load_rlx(&future->job.state) != SHEAF__QUEUED;
+    dropped->value = future->job.out.value;
+    dropped->drop = extra ? extra->value_drop : NULL;
     future->job.out.value.ptr = extra ? extra->message : NULL;
     if (extra) {
         extra->message = NULL;
@@ -561,16 +567,13 @@ static int settle_late_request(sheaf_future *future, int status, sheaf_value *dr
 
 static void finish_locking(sheaf_future *future, int status)
 {
-    sheaf_value value = {.u64 = 0};
-    bool drop = false;
+    struct dropped dropped = {.drop = NULL};
     sheaf__future_lock(future);
-    struct sheaf__extra *extra = sheaf__future_extra(future);
-    void (*value_drop)(sheaf_value) = extra ? extra->value_drop : NULL;
-    status = settle_late_request(future, status, &value, &drop);
+    status = settle_late_request(future, status, &dropped);
     sheaf__future_finish_locked(future, status);
     /* The future may be gone from here on. */
-    if (drop) {
-        value_drop(value);
+    if (dropped.drop) {
+        dropped.drop(dropped.value);
     }
 }
 
@@ -683,8 +686,7 @@ static void mark_looked(sheaf_future *future)
 
 void sheaf__task_set_raised(sheaf_future *task, sheaf_error *error)
 {
-    struct sheaf__extra *extra =
-        error ? sheaf__future_need_extra(task) : sheaf__future_extra(task);
+    struct sheaf__extra *extra = error ? sheaf__future_need_extra(task) : sheaf__future_extra(task);
     if (extra) {
         sheaf_error *before = extra->raised;
         extra->raised = sheaf_error_retain(error);

@@ -14,12 +14,13 @@
  *                                    | cancelled: the body never runs         v
  *                                    +------------------------------->   FINISHING
  *                                                                     /            \
- *                                            word is one reference,  /              \  anything else
- *                                            no flag (biased)       v                v
+ *                                            word is one reference,  /              \  anything
+ *                                            else no flag (biased)       v                v
  *                                                                 DONE            ENDING
- *                                                                                    | LOCK, outcome,
- *                                                                                    v DONE, no LOCK
- *                                                                                word & DONE
+ *                                                                                    | LOCK,
+ *                                                                                    outcome, v
+ *                                                                                DONE, no LOCK word
+ * & DONE
  *
  * Done is: state == DONE, or word & DONE.  Both are read with acquire and published with release.
  *
@@ -40,8 +41,8 @@
  *   would cost the same fence and give less.
  *
  * LOCK is a spin bit that guards: the list of waiters, `asked`, `extra` (its making, not its
- * owner-only members), and the step to DONE.  Rank 2; a second one is only ever tried (lib/cancel.c);
- * queue locks are taken inside of it.
+ * owner-only members), and the step to DONE.  Rank 2; a second one is only ever tried
+ * (lib/cancel.c); queue locks are taken inside of it.
  *
  * Per state, who may do what:
  *   QUEUED     queues own up.next, out.prev, at.slot, where.  Holders may add waiters, ask.
@@ -86,8 +87,8 @@ enum sheaf__task_state {
 #define SHEAF__WORD_TAKEN 0x80U  /* the value was moved out; never cleared */
 #define SHEAF__WORD_REFERENCE 0x100U
 
-/* asked = last delivered origin : 3 | pending origin : 3 | passed : 1 | undelivered : 5 | count : 20
- * Changed under LOCK, the last origin also by the task itself. */
+/* asked = last delivered origin : 3 | pending origin : 3 | passed : 1 | undelivered : 5 | count :
+ * 20 Changed under LOCK, the last origin also by the task itself. */
 #define SHEAF__ASKED_COUNT 0x000fffffU
 #define SHEAF__ASKED_UNDELIVERED 0x00100000U /* one of them; the field saturates */
 #define SHEAF__ASKED_UNDELIVERED_MASK 0x01f00000U
@@ -96,9 +97,9 @@ enum sheaf__task_state {
 #define SHEAF__ASKED_LAST_SHIFT 29
 
 /* awaiting: what a task waits for, with a tag in its low bits.  0: it does not wait. */
-#define SHEAF__AWAITING_CALLED 0U  /* a future whose body is called on this stack */
-#define SHEAF__AWAITING_FUTURE 1U  /* a future; this task is parked, or about to */
-#define SHEAF__AWAITING_WAIT 2U    /* a struct sheaf__wait: a sleep, a lock and the like */
+#define SHEAF__AWAITING_CALLED 0U /* a future whose body is called on this stack */
+#define SHEAF__AWAITING_FUTURE 1U /* a future; this task is parked, or about to */
+#define SHEAF__AWAITING_WAIT 2U   /* a struct sheaf__wait: a sleep, a lock and the like */
 #define SHEAF__AWAITING_TAG 3U
 
 struct sheaf__node;
@@ -201,15 +202,15 @@ static inline void sheaf__future_unlock(sheaf_future *future)
 /* Waits until nobody holds LOCK. */
 void sheaf__future_wait_unlocked(sheaf_future *future);
 
-/* Keeps the record, a frame's too, from going, whoever owns references.  For short moments: the join
- * of a frame's task waits for the end of such a hold.
+/* Keeps the record, a frame's too, from going, whoever owns references.  For short moments: the
+ * join of a frame's task waits for the end of such a hold.
  *
  * Requires: the caller knows that it is alive */
 void sheaf__future_hold(sheaf_future *future);
 void sheaf__future_unhold(sheaf_future *future);
 
-/* The same while a LOCK is held, when the end of the hold must not destroy anything: where it would,
- * the future goes on a list instead, to be let go by unhold_all(). */
+/* The same while a LOCK is held, when the end of the hold must not destroy anything: where it
+ * would, the future goes on a list instead, to be let go by unhold_all(). */
 void sheaf__future_unhold_later(sheaf_future *future, sheaf_future **list);
 void sheaf__future_unhold_all(sheaf_future *list);
 
@@ -295,9 +296,9 @@ int sheaf__future_wait(sheaf_future *future, sheaf_time deadline);
  *     ... register sleep.wait with what is waited for ...
  *     uint32_t reason = sheaf__sleep_end(&sleep);
  *
- * The reason is never CANCEL on a plain thread.  For a task it is CANCEL also when a request arrived
- * after another reason had won; `handed` then says that it was DONE, so that what was handed over
- * can be passed on (P8). */
+ * The reason is never CANCEL on a plain thread.  For a task it is CANCEL also when a request
+ * arrived after another reason had won; `handed` then says that it was DONE, so that what was
+ * handed over can be passed on (P8). */
 struct sheaf__sleep {
     struct sheaf__wait *wait;
     sheaf_future *task; /* NULL: a plain thread */

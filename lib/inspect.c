@@ -4,8 +4,8 @@
  * a fiber, or queued; with those on whose stacks they were called.
  *
  * A queued task stays while the lock of its queue is held; a parked one while its fiber is pinned
- * (lib/wait.h).  A running one could end and be freed at any instant.  The inspector therefore makes
- * the way to DONE pass through its lock:
+ * (lib/wait.h).  A running one could end and be freed at any instant.  The inspector therefore
+ * makes the way to DONE pass through its lock:
  *
  *   inspector                               runner that ends
  *   I1 inspecting = 1                       R1 state = FINISHING
@@ -95,8 +95,7 @@ static void add_running(struct search *search, struct sheaf__worker *worker)
         add_stack(search, task);
         return;
     }
-    if (!is_record(pool, task) ||
-        !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED) ||
+    if (!is_record(pool, task) || !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED) ||
         sheaf__load_acq(&task->job.state) != SHEAF__RUNNING ||
         sheaf__load_acq(&worker->current) != task) { /* I2 */
         return;
@@ -133,7 +132,7 @@ static void add_parked(struct search *search)
 {
     struct sheaf__fibers *fibers = &search->pool->fibers;
     sheaf__spin_lock(&fibers->lock);
-    SHEAF__LIST_EACH(link, &fibers->all) {
+    SHEAF__LIST_EACH (link, &fibers->all) {
         struct sheaf__fiber *fiber = SHEAF__CONTAINER(link, struct sheaf__fiber, all);
         if (sheaf__wait_pin(&fiber->wait)) {
             add_stack(search, sheaf__load_acq(&fiber->current));
@@ -198,9 +197,8 @@ static sheaf_future *hold_awaited(sheaf_future *task, const char **what)
     *what = NULL;
     sheaf__future_lock(task);
     bool running = sheaf__load_acq(&task->job.state) == SHEAF__RUNNING;
-    uintptr_t awaiting = running && !sheaf__future_done(task)
-                             ? sheaf__load_seq(&task->job.up.awaiting)
-                             : 0;
+    uintptr_t awaiting =
+        running && !sheaf__future_done(task) ? sheaf__load_seq(&task->job.up.awaiting) : 0;
     if (awaiting && (awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_WAIT) {
         uintptr_t wait = awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG;
         *what = sheaf__load_rlx(&((struct sheaf__wait *)wait)->what);
@@ -269,8 +267,7 @@ void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *context)
     size_t room = 0;
     sheaf_future **tasks = collect(pool, &count, &room);
     char line[LINE_SIZE];
-    snprintf(line, sizeof line, "pool '%s': %zu task%s", pool->name, count,
-             count == 1 ? "" : "s");
+    snprintf(line, sizeof line, "pool '%s': %zu task%s", pool->name, count, count == 1 ? "" : "s");
     report(context, line);
     for (size_t i = 0; tasks && i < count; i++) {
         write_task(report, context, tasks[i]);

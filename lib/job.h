@@ -41,7 +41,7 @@ struct sheaf__job {
     } at;
     SHEAF__ATOMIC(uint32_t) asked; /* requests for cancellation, see lib/future_impl.h */
     union {
-        struct sheaf__job *next;       /* in a run queue, guarded by its lock; or on a free list */
+        struct sheaf__job *next; /* in a run queue, guarded by its lock; or on a free list */
         SHEAF__ATOMIC(uintptr_t) awaiting; /* running: what it waits for, see future_impl.h */
     } up;
     union {

@@ -2,8 +2,9 @@
  *
  * Setting a value puts a link in front of the setter's list and leaves out the link of the value
  * that it replaces; the links between are copied, those behind are shared.  A task made afterwards
- * starts with the list as it is then.  Nobody changes a link, so sharing needs no lock, only counts:
- * one for each link, and one for each value, which goes with the last link that leads to it. */
+ * starts with the list as it is then.  Nobody changes a link, so sharing needs no lock, only
+ * counts: one for each link, and one for each value, which goes with the last link that leads to
+ * it. */
 #include "lib/future_impl.h"
 
 #include "lib/alloc.h"

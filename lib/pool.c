@@ -27,8 +27,8 @@ static int read_options(const sheaf_options *given, sheaf_options *options)
     bool one_worker = options->seed || options->schedule == SHEAF_SCHEDULE_FIFO;
     if (options->workers == 0) {
         unsigned usable = sheaf__cpus_usable();
-        options->workers = one_worker ? 1 : (int)(usable < SHEAF_WORKERS_MAX ? usable
-                                                                             : SHEAF_WORKERS_MAX);
+        options->workers =
+            one_worker ? 1 : (int)(usable < SHEAF_WORKERS_MAX ? usable : SHEAF_WORKERS_MAX);
     }
     bool sizes_fit = options->workers > 0 && options->workers <= SHEAF_WORKERS_MAX &&
                      (options->stack_size == 0 || (options->stack_size >= SHEAF__STACK_SIZE_MIN &&
@@ -305,7 +305,7 @@ struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool)
 
 static bool has_suspended_fiber(sheaf_pool *pool)
 {
-    SHEAF__LIST_EACH(link, &pool->fibers.all) {
+    SHEAF__LIST_EACH (link, &pool->fibers.all) {
         if (sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current)) {
             return true;
         }
@@ -371,7 +371,8 @@ size_t sheaf__pool_suspended(sheaf_pool *pool)
     return parked > resumed ? (size_t)(parked - resumed) : 0;
 }
 
-/* Wakes the task that waits for this moment.  Under the lock: it cannot leave its wait meanwhile. */
+/* Wakes the task that waits for this moment.  Under the lock: it cannot leave its wait meanwhile.
+ * */
 static bool wake_rest_waiter(sheaf_pool *pool)
 {
     pthread_mutex_lock(&pool->rest_lock);
@@ -430,8 +431,7 @@ bool sheaf__pool_at_rest(sheaf_pool *pool)
      * follows. */
     bool alone = sheaf__load_seq(&pool->holds) == 0;
     bool nobody_outside = sheaf__load_seq(&pool->outside) == 0;
-    if (sheaf__pool_has_work(pool) ||
-        sheaf__idle_sleepers(&pool->idle) != pool->worker_count) {
+    if (sheaf__pool_has_work(pool) || sheaf__idle_sleepers(&pool->idle) != pool->worker_count) {
         return true;
     }
     if (pool->is_virtual && alone && sheaf__timekeeper_advance(&pool->keeper)) {

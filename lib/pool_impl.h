@@ -21,7 +21,8 @@
 
 /* What the runtime calls upwards: it knows jobs, not tasks. */
 struct sheaf__pool_ops {
-    /* Runs the task to its end on the calling loop's stack.  The worker may be another one after. */
+    /* Runs the task to its end on the calling loop's stack.  The worker may be another one after.
+     * */
     void (*run)(struct sheaf__worker *worker, struct sheaf__job *job);
     /* Ends a task that cannot be started, with that status. */
     void (*refuse)(struct sheaf_pool *pool, struct sheaf__job *job, int status);
@@ -31,11 +32,7 @@ struct sheaf__pool_ops {
 };
 
 /* Life of a pool: OPEN -> CLOSING (no new work from outside) -> STOPPED (workers leave). */
-enum sheaf__pool_phase {
-    SHEAF__POOL_OPEN = 0,
-    SHEAF__POOL_CLOSING = 1,
-    SHEAF__POOL_STOPPED = 2
-};
+enum sheaf__pool_phase { SHEAF__POOL_OPEN = 0, SHEAF__POOL_CLOSING = 1, SHEAF__POOL_STOPPED = 2 };
 
 struct sheaf_pool {
     /* Const after the pool has opened. */
@@ -61,29 +58,29 @@ struct sheaf_pool {
     bool fibers_dropped; /* written by the closing thread before the depot is retired */
 
     SHEAF__ATOMIC(uint8_t) phase;
-    SHEAF__ATOMIC(uint32_t) holds;          /* of a virtual clock */
-    SHEAF__ATOMIC(uint32_t) outside;        /* pending promises made on plain threads */
-    SHEAF__ATOMIC(uint64_t) stamps;         /* completions counted so far */
-    SHEAF__ATOMIC(uint64_t) names;          /* default names given so far */
+    SHEAF__ATOMIC(uint32_t) holds;           /* of a virtual clock */
+    SHEAF__ATOMIC(uint32_t) outside;         /* pending promises made on plain threads */
+    SHEAF__ATOMIC(uint64_t) stamps;          /* completions counted so far */
+    SHEAF__ATOMIC(uint64_t) names;           /* default names given so far */
     SHEAF__ATOMIC(uint64_t) spawned_outside; /* tasks made by other threads than the workers */
     SHEAF__ATOMIC(uint64_t) refused;         /* of all tasks, those that no worker ran */
-    SHEAF__ATOMIC(uint8_t) inspecting;      /* lib/inspect.c holds running tasks in place */
-    pthread_mutex_t inspect_lock;           /* rank 1: one inspection at a time */
+    SHEAF__ATOMIC(uint8_t) inspecting;       /* lib/inspect.c holds running tasks in place */
+    pthread_mutex_t inspect_lock;            /* rank 1: one inspection at a time */
 
     /* The pool at rest: every worker asleep, nothing queued. */
-    pthread_mutex_t rest_lock; /* rank 4: guards what follows */
-    pthread_cond_t rested;     /* something below has changed */
-    uint64_t rests;            /* how often it was seen at rest */
-    size_t rest_suspended;     /* parked fibers when it was seen at rest last */
-    bool deadlock;             /* then: tasks suspended, nothing left that could wake them */
+    pthread_mutex_t rest_lock;       /* rank 4: guards what follows */
+    pthread_cond_t rested;           /* something below has changed */
+    uint64_t rests;                  /* how often it was seen at rest */
+    size_t rest_suspended;           /* parked fibers when it was seen at rest last */
+    bool deadlock;                   /* then: tasks suspended, nothing left that could wake them */
     struct sheaf__wait *rest_waiter; /* a task that sleeps until the pool is at rest otherwise */
-    bool run_ended;            /* sheaf_run()'s own task has ended */
-    bool close_called;         /* a close is under way */
-    unsigned workers_left;     /* workers that have ended */
+    bool run_ended;                  /* sheaf_run()'s own task has ended */
+    bool close_called;               /* a close is under way */
+    unsigned workers_left;           /* workers that have ended */
 };
 
-/* Opens a pool whose tasks are run by `ops`. */
-int sheaf__pool_open(const sheaf_options *options, const struct sheaf__pool_ops *ops,
+/* Opens a pool whose tasks are run by `ops`; as sheaf_pool_open(). */
+int sheaf__pool_open(const sheaf_options *given, const struct sheaf__pool_ops *ops,
                      sheaf_pool **out);
 
 /* Tells the workers to leave and joins their threads.  Suspended tasks stay where they are.
@@ -115,8 +112,8 @@ bool sheaf__pool_has_work(sheaf_pool *pool);
 /* Called by the last worker to lie down.  Returns: true when it made something runnable. */
 bool sheaf__pool_at_rest(sheaf_pool *pool);
 
-/* Waits until the pool was at rest once more than *seen says, which is updated; with *seen 0 until it
- * was at rest after the call began.
+/* Waits until the pool was at rest once more than *seen says, which is updated; with *seen 0 until
+ * it was at rest after the call began.
  *
  * Returns: SHEAF_OK; SHEAF_TIMEOUT at the (real) deadline; SHEAF_DEADLOCK when it rests for good
  * Context: plain thread */

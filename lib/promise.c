@@ -58,9 +58,7 @@ sheaf_future *sheaf_promise(const sheaf_promise_options *given)
         return sheaf__future_failed(SHEAF_INVALID);
     }
     struct sheaf__worker *worker = sheaf__worker_self();
-    sheaf_pool *pool = options.pool ? options.pool
-                       : worker     ? worker->pool
-                                    : sheaf_pool_default();
+    sheaf_pool *pool = options.pool ? options.pool : worker ? worker->pool : sheaf_pool_default();
     sheaf_future *promise = pool ? sheaf__future_new(pool, worker) : NULL;
     if (!promise) {
         return sheaf__future_failed(SHEAF_NOMEM);

@@ -29,9 +29,9 @@ static void report_to_stderr(void *context, const char *line)
     (void)context;
     char text[512];
     int length = snprintf(text, sizeof text, "sheaf: %s\n", line);
-    size_t size = length < 0                         ? 0
+    size_t size = length < 0                          ? 0
                   : (size_t)length >= sizeof text - 1 ? sizeof text - 1
-                                                     : (size_t)length;
+                                                      : (size_t)length;
     ssize_t written = write(STDERR_FILENO, text, size);
     (void)written; /* there is nobody to tell */
 }
@@ -157,9 +157,8 @@ static void abandon_tasks(sheaf_pool *pool)
             pool->ops->refuse(pool, job, SHEAF_CLOSED);
         }
     }
-    SHEAF__LIST_EACH(link, &pool->fibers.all) {
-        abandon_stack(
-            sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current));
+    SHEAF__LIST_EACH (link, &pool->fibers.all) {
+        abandon_stack(sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current));
     }
     /* What was woken by these ends is not run either. */
     while ((job = sheaf__pool_take_any(pool)) != NULL) {
@@ -211,8 +210,8 @@ static int close_entered(sheaf_pool *pool, sheaf_close how, int64_t deadline)
     sheaf__cas_acq_rel(&pool->phase, &open, SHEAF__POOL_CLOSING);
     sheaf__runq_close(&pool->inject);
     bool stopping = sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED;
-    int status = how == SHEAF_CLOSE_ABANDON || stopping ? SHEAF_OK
-                                                        : wait_for_tasks(pool, how, deadline);
+    int status =
+        how == SHEAF_CLOSE_ABANDON || stopping ? SHEAF_OK : wait_for_tasks(pool, how, deadline);
     if (status == SHEAF_TIMEOUT) {
         return status;
     }
@@ -225,8 +224,8 @@ static int close_entered(sheaf_pool *pool, sheaf_close how, int64_t deadline)
 int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit, sheaf_late_fn *late,
                      void *context)
 {
-    if (!pool || (how != SHEAF_CLOSE_DRAIN && how != SHEAF_CLOSE_CANCEL &&
-                  how != SHEAF_CLOSE_ABANDON)) {
+    if (!pool ||
+        (how != SHEAF_CLOSE_DRAIN && how != SHEAF_CLOSE_CANCEL && how != SHEAF_CLOSE_ABANDON)) {
         return SHEAF_INVALID;
     }
     if (sheaf_pool_current() == pool || !enter_close(pool)) {
@@ -247,7 +246,8 @@ int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit, sh
 struct run {
     sheaf_fn *fn;
     void *arg;
-    sheaf_future *main; /* the program's task; released by sheaf_run(), whatever becomes of run_main */
+    sheaf_future
+        *main; /* the program's task; released by sheaf_run(), whatever becomes of run_main */
     sheaf_value value;
     int status;
 };

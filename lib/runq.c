@@ -59,8 +59,8 @@ void sheaf__runq_push_chain(struct sheaf__runq *queue, struct sheaf__job *first,
     sheaf__spin_unlock(&queue->lock);
 }
 
-bool sheaf__runq_offer(struct sheaf__runq *queue, struct sheaf__job *first,
-                       struct sheaf__job *last, size_t count)
+bool sheaf__runq_offer(struct sheaf__runq *queue, struct sheaf__job *first, struct sheaf__job *last,
+                       size_t count)
 {
     sheaf__spin_lock(&queue->lock);
     bool open = !queue->closed;

@@ -33,9 +33,10 @@ void sheaf__runq_push_front(struct sheaf__runq *queue, struct sheaf__job *job);
 void sheaf__runq_push_chain(struct sheaf__runq *queue, struct sheaf__job *first,
                             struct sheaf__job *last, size_t count);
 
-/* The same as push_chain, unless the queue is closed.  Returns: false when it is; nothing changed */
-bool sheaf__runq_offer(struct sheaf__runq *queue, struct sheaf__job *first,
-                       struct sheaf__job *last, size_t count);
+/* The same as push_chain, unless the queue is closed.  Returns: false when it is; nothing changed
+ * */
+bool sheaf__runq_offer(struct sheaf__runq *queue, struct sheaf__job *first, struct sheaf__job *last,
+                       size_t count);
 
 /* From here on every offer is refused; on return no offer is under way. */
 void sheaf__runq_close(struct sheaf__runq *queue);

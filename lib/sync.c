@@ -1,14 +1,14 @@
 /* Mutex and condition over the one wait protocol.
  *
- * A mutex is a state word and a ring of waiters.  The word's GUARD bit is a spin lock over the ring;
- * an uncontended lock or unlock is one compare-and-swap that does not touch it.
+ * A mutex is a state word and a ring of waiters.  The word's GUARD bit is a spin lock over the
+ * ring; an uncontended lock or unlock is one compare-and-swap that does not touch it.
  *
  *     state = HELD | GUARD | QUEUED        QUEUED: the ring is not empty
  *
- * Hand-over: unlock takes the oldest waiter off the ring and wakes it with the mutex still HELD; the
- * mutex is the waiter's from that moment.  A waiter that finds itself chosen and cancelled at once
- * passes it on (P8).  A waiter whose wake-up fails has been cancelled or timed out already; it is
- * off the ring, and finds that out under the guard.
+ * Hand-over: unlock takes the oldest waiter off the ring and wakes it with the mutex still HELD;
+ * the mutex is the waiter's from that moment.  A waiter that finds itself chosen and cancelled at
+ * once passes it on (P8).  A waiter whose wake-up fails has been cancelled or timed out already; it
+ * is off the ring, and finds that out under the guard.
  *
  * A notified waiter of a condition moves from the condition's ring to that of its mutex in one step
  * under both guards, the condition's first (no stampede).  `on` says on which ring a node is. */
@@ -20,11 +20,7 @@
 #define GUARD 2U
 #define QUEUED 4U
 
-enum ring {
-    ON_NONE = 0,
-    ON_MUTEX,
-    ON_COND
-};
+enum ring { ON_NONE = 0, ON_MUTEX, ON_COND };
 
 struct mutex;
 
@@ -32,7 +28,7 @@ struct waiter {
     struct waiter *next; /* guarded by the guard of the ring */
     struct waiter *previous;
     struct sheaf__wait *wait;
-    struct mutex *mutex; /* of a condition's waiter */
+    struct mutex *mutex;       /* of a condition's waiter */
     SHEAF__ATOMIC(uint8_t) on; /* enum ring; written under the guard of the ring left and entered */
 };
 
@@ -106,8 +102,8 @@ static void dequeue(struct mutex *mutex, struct waiter *waiter)
     sheaf__store_rlx(&waiter->on, ON_NONE);
 }
 
-/* Requires: the guard is held, the mutex is HELD by the caller.  Hands it to the oldest live waiter,
- * or sets it free.  A woken waiter may be gone on return. */
+/* Requires: the guard is held, the mutex is HELD by the caller.  Hands it to the oldest live
+ * waiter, or sets it free.  A woken waiter may be gone on return. */
 static void hand_over(struct mutex *mutex)
 {
     while (sheaf__load_rlx(&mutex->state) & QUEUED) {
@@ -200,8 +196,8 @@ static int lock_once(struct mutex *mutex, sheaf_time deadline, bool deaf)
     return settle_lock(mutex, &waiter, &sleep, reason);
 }
 
-/* Takes the mutex whatever requests come: a sleep that nothing interrupts needs no memory in a task,
- * and in a thread only what the system gives for a condition variable. */
+/* Takes the mutex whatever requests come: a sleep that nothing interrupts needs no memory in a
+ * task, and in a thread only what the system gives for a condition variable. */
 static void lock_deaf(struct mutex *mutex)
 {
     unsigned turns = 0;

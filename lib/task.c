@@ -96,8 +96,7 @@ const struct sheaf__pool_ops sheaf__task_ops = {
 
 bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future)
 {
-    if (!(sheaf__future_flags(future) & SHEAF__JOB_FRAME) &&
-        sheaf__future_pool(future) != pool) {
+    if (!(sheaf__future_flags(future) & SHEAF__JOB_FRAME) && sheaf__future_pool(future) != pool) {
         return false;
     }
     uint16_t where = sheaf__load_rlx(&future->job.where);
@@ -202,8 +201,8 @@ static int fill_extra(struct sheaf__extra *extra, const sheaf_spawn_options *opt
     return SHEAF_OK;
 }
 
-static struct sheaf__extra *new_extra(const sheaf_spawn_options *options,
-                                      const sheaf_future *maker, void **arg)
+static struct sheaf__extra *new_extra(const sheaf_spawn_options *options, const sheaf_future *maker,
+                                      void **arg)
 {
     struct sheaf__extra *extra = sheaf__alloc_zeroed(sizeof *extra);
     if (!extra) {
@@ -242,9 +241,7 @@ sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn
 {
     struct sheaf__worker *worker = sheaf__worker_self();
     sheaf_future *maker = sheaf__worker_current(worker);
-    sheaf_pool *pool = options->pool ? options->pool
-                       : worker      ? worker->pool
-                                     : sheaf_pool_default();
+    sheaf_pool *pool = options->pool ? options->pool : worker ? worker->pool : sheaf_pool_default();
     if (!options_fit(options, fn, arg)) {
         return sheaf__future_failed(SHEAF_INVALID);
     }
@@ -336,8 +333,7 @@ sheaf_future *sheaf_spawn_with(const sheaf_spawn_options *given, sheaf_fn *fn, v
     return sheaf__task_spawn(&options, fn, arg);
 }
 
-void sheaf_spawn_many(sheaf_fn *fn, void *args, size_t stride, size_t count,
-                      sheaf_future **futures)
+void sheaf_spawn_many(sheaf_fn *fn, void *args, size_t stride, size_t count, sheaf_future **futures)
 {
     for (size_t i = 0; futures && i < count; i++) {
         futures[i] = sheaf_spawn(fn, stride ? (char *)args + i * stride : args);

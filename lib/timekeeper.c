@@ -107,8 +107,7 @@ static bool ensure_thread(struct sheaf__timekeeper *keeper)
     return keeper->is_virtual || keeper->running;
 }
 
-int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer,
-                     int64_t deadline)
+int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer, int64_t deadline)
 {
     pthread_mutex_lock(&keeper->lock);
     bool there = ensure_thread(keeper);

@@ -71,8 +71,7 @@ uint32_t sheaf__thread_wait_sleep(struct sheaf__thread_wait *self, int64_t deadl
 {
     if (!sheaf__park_until(&self->parker, deadline)) {
         uint32_t word = SHEAF__WAIT_PARKED;
-        if (sheaf__cas_acq_rel(&self->wait.word, &word,
-                               SHEAF__WAIT_PARKED | SHEAF__WAIT_TIMEOUT)) {
+        if (sheaf__cas_acq_rel(&self->wait.word, &word, SHEAF__WAIT_PARKED | SHEAF__WAIT_TIMEOUT)) {
             return SHEAF__WAIT_TIMEOUT;
         }
         /* Somebody has decided: its unpark is on the way and must not find the parker gone. */

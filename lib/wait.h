@@ -14,8 +14,8 @@
  *   PINNED  an inspector is reading the sleeper's stack: the resume is left to it
  *
  * Whoever brings together a reason and PARKED without PINNED resumes the sleeper: the waker, or the
- * one who parks it, or the inspector that lets go.  Exactly one of them, since each changes the word
- * by one read-modify-write and sees what the others did.
+ * one who parks it, or the inspector that lets go.  Exactly one of them, since each changes the
+ * word by one read-modify-write and sees what the others did.
  *
  * A sleeper does not leave the frame that its registrations point to until each was taken back or
  * consumed; so nothing ever wakes a wait that is over. */

@@ -449,8 +449,8 @@ bool sheaf__worker_run_special(struct sheaf__worker *worker, struct sheaf__job *
                                size_t stack_size)
 {
     struct sheaf__fiber *self = sheaf__load_rlx(&worker->fiber);
-    struct sheaf__fiber *fiber = sheaf__fiber_new(worker->pool, &worker->pool->fibers, stack_size,
-                                                  fiber_main, resume_fiber);
+    struct sheaf__fiber *fiber =
+        sheaf__fiber_new(worker->pool, &worker->pool->fibers, stack_size, fiber_main, resume_fiber);
     if (!fiber) {
         return false;
     }

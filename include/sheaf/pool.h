@@ -37,10 +37,7 @@
 
 SHEAF_BEGIN_DECLS
 
-typedef enum sheaf_clock {
-    SHEAF_CLOCK_REAL = 0,
-    SHEAF_CLOCK_VIRTUAL = 1
-} sheaf_clock;
+typedef enum sheaf_clock { SHEAF_CLOCK_REAL = 0, SHEAF_CLOCK_VIRTUAL = 1 } sheaf_clock;
 
 typedef enum sheaf_schedule {
     SHEAF_SCHEDULE_STEAL = 0, /* parallel work stealing */
@@ -173,16 +170,16 @@ SHEAF_API void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *
 /* Counters since the pool opened; sums over workers that go on counting meanwhile. */
 typedef struct sheaf_stats {
     size_t size;
-    uint64_t spawned;   /* tasks made */
-    uint64_t finished;  /* tasks that ended, in whatever way */
-    uint64_t inlined;   /* tasks that ran on the stack of who awaited them */
-    uint64_t stolen;    /* entries taken from another worker */
-    uint64_t parked;    /* suspensions */
-    uint64_t woken;     /* suspensions that ended */
-    uint64_t wakeups;   /* sleeping workers woken */
-    uint64_t timers;    /* timers set */
-    size_t suspended;   /* tasks' stacks suspended now */
-    size_t stacks;      /* stacks in existence now, cached ones included */
+    uint64_t spawned;  /* tasks made */
+    uint64_t finished; /* tasks that ended, in whatever way */
+    uint64_t inlined;  /* tasks that ran on the stack of who awaited them */
+    uint64_t stolen;   /* entries taken from another worker */
+    uint64_t parked;   /* suspensions */
+    uint64_t woken;    /* suspensions that ended */
+    uint64_t wakeups;  /* sleeping workers woken */
+    uint64_t timers;   /* timers set */
+    size_t suspended;  /* tasks' stacks suspended now */
+    size_t stacks;     /* stacks in existence now, cached ones included */
 } sheaf_stats;
 
 /* Fills *stats.  Requires: stats->size = sizeof(sheaf_stats).

@@ -36,7 +36,9 @@ typedef struct sheaf_mutex {
     void *waiters_;
 } sheaf_mutex;
 
+/* clang-format off */
 #define SHEAF_MUTEX_INIT {0, 0, NULL}
+/* clang-format on */
 
 typedef struct sheaf_cond {
     uint32_t state_;
@@ -44,7 +46,9 @@ typedef struct sheaf_cond {
     void *waiters_;
 } sheaf_cond;
 
+/* clang-format off */
 #define SHEAF_COND_INIT {0, 0, NULL}
+/* clang-format on */
 
 /* Takes the mutex.  Not recursive; any task or thread may unlock it.
  *

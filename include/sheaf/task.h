@@ -153,7 +153,8 @@ SHEAF_API int sheaf_raise(int code, const char *format, ...) SHEAF_PRINTF(2, 3);
 /* The same with an error object that exists already (shared); returns its code. */
 SHEAF_API int sheaf_raise_error(sheaf_error *error);
 
-/* ---------------------------------------------------------------- cancellation, seen from inside */
+/* ---------------------------------------------------------------- cancellation, seen from inside
+ * */
 
 /* How many requests a task has had, less those taken back.  NULL: the current task. */
 SHEAF_API int sheaf_cancelling(const sheaf_future *task);

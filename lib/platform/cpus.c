@@ -98,11 +98,17 @@ static bool whole_number(const char *text, uint64_t *number)
 
 /* ---- one directory --------------------------------------------------------------------------- */
 
+/* Requires: the caller has seen that it fits */
+static void put_name(char *end, const char *name)
+{
+    memcpy(end, name, strlen(name) + 1);
+}
+
 static uint64_t limit_of_v2_directory(char *path, size_t length)
 {
     char text[64];
     if (length + sizeof "/cpu.max" > PATH_MAX_BYTES) return NO_LIMIT;
-    strcpy(path + length, "/cpu.max");
+    put_name(path + length, "/cpu.max");
     return read_file(path, text, sizeof text) ? limit_of_v2_text(text) : NO_LIMIT;
 }
 
@@ -113,9 +119,9 @@ static uint64_t limit_of_v1_directory(char *path, size_t length)
     uint64_t quota;
     uint64_t period;
     if (length + sizeof "/cpu.cfs_period_us" > PATH_MAX_BYTES) return NO_LIMIT;
-    strcpy(path + length, "/cpu.cfs_quota_us");
+    put_name(path + length, "/cpu.cfs_quota_us");
     if (!read_file(path, text, sizeof text) || !whole_number(text, &quota)) return NO_LIMIT;
-    strcpy(path + length, "/cpu.cfs_period_us");
+    put_name(path + length, "/cpu.cfs_period_us");
     if (!read_file(path, text, sizeof text) || !whole_number(text, &period)) return NO_LIMIT;
     return cpus_of(quota, period);
 }
@@ -161,7 +167,7 @@ static uint64_t limit_of_group(const struct hierarchy *h, const char *root, cons
         size_t room = sizeof path - (size_t)stop;
         int below = snprintf(path + stop, room, "%s", path_below_mount(group));
         if (below < 0 || (size_t)below >= room) continue;
-        limit = smaller(limit, limit_upwards(h, path, (size_t)(stop + below), (size_t)stop));
+        limit = smaller(limit, limit_upwards(h, path, (size_t)stop + (size_t)below, (size_t)stop));
     }
     return limit;
 }

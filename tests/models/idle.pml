@@ -1,6 +1,6 @@
 /* The idle protocol of lib/idle.h and the rule of the last to lie down (rest() in lib/worker.c,
- * sheaf__pool_at_rest() in lib/pool.c), with WORKERS workers on a virtual clock and somebody outside
- * who submits JOBS jobs, holding the clock meanwhile or not.
+ * sheaf__pool_at_rest() in lib/pool.c), with two workers on a virtual clock and somebody outside
+ * who submits two jobs, holding the clock meanwhile, or one without holding it.
  *
  * Sections under the idle lock and single operations of a queue are one step; everything else
  * interleaves.  Each submitted job sets a timer; a timer that fires makes a job without one.
@@ -15,12 +15,8 @@
  *          NO_RECHECK  the last to lie down moves the clock on what it saw when it lay down
  *          NO_GUARD    two who believe to be last may check and move the clock at the same time */
 
-#ifndef WORKERS
 #define WORKERS 2
-#endif
-#ifndef JOBS
-#define JOBS 2
-#endif
+#define JOBS (careful -> 2 : 1)
 
 byte queued;   /* jobs in the queue */
 byte plain;    /* of these, those that set no timer */
@@ -52,9 +48,6 @@ inline wake_one(chosen)
             if
             :: in_bunk[0] -> chosen = 0
             :: in_bunk[1] -> chosen = 1
-#if WORKERS > 2
-            :: in_bunk[2] -> chosen = 2
-#endif
             fi;
             take_out(chosen)
         :: else
