@@ -337,10 +337,22 @@ bool sheaf__pool_offer(sheaf_pool *pool, struct sheaf__job *first, struct sheaf_
     return true;
 }
 
-void sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job)
+bool sheaf__pool_push_alive(sheaf_pool *pool, struct sheaf__job *job)
 {
-    sheaf__runq_push_front(&pool->inject, job);
-    sheaf__idle_announce(&pool->idle);
+    bool alive = sheaf__runq_push_alive(&pool->inject, job, SHEAF__RUNQ_BACK);
+    if (alive) {
+        sheaf__idle_announce(&pool->idle);
+    }
+    return alive;
+}
+
+bool sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job)
+{
+    bool alive = sheaf__runq_push_alive(&pool->inject, job, SHEAF__RUNQ_FRONT);
+    if (alive) {
+        sheaf__idle_announce(&pool->idle);
+    }
+    return alive;
 }
 
 bool sheaf__pool_has_work(sheaf_pool *pool)

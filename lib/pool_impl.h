@@ -103,8 +103,11 @@ void sheaf__pool_retire(sheaf_pool *pool);
 bool sheaf__pool_offer(sheaf_pool *pool, struct sheaf__job *first, struct sheaf__job *last,
                        size_t count);
 
-/* The same for a job that the pool knows already, in front of all others. */
-void sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job);
+/* The same for a job of the library's own, which a closing pool still takes, and for one that the
+ * pool knows already, in front of all others.
+ * Returns: false when the pool is dead: nobody will look at its queues any more */
+bool sheaf__pool_push_alive(sheaf_pool *pool, struct sheaf__job *job);
+bool sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job);
 
 /* Looks whether any queue holds a job that anybody may take.  Not a promise: see lib/idle.h. */
 bool sheaf__pool_has_work(sheaf_pool *pool);

@@ -6,6 +6,7 @@ void sheaf__runq_init(struct sheaf__runq *queue)
     queue->head = NULL;
     queue->tail = NULL;
     queue->closed = false;
+    queue->dead = false;
     sheaf__store_rlx(&queue->count, 0);
 }
 
@@ -78,9 +79,9 @@ void sheaf__runq_close(struct sheaf__runq *queue)
     sheaf__spin_unlock(&queue->lock);
 }
 
-void sheaf__runq_push_front(struct sheaf__runq *queue, struct sheaf__job *job)
+/* Requires: the lock is held */
+static void prepend(struct sheaf__runq *queue, struct sheaf__job *job)
 {
-    sheaf__spin_lock(&queue->lock);
     job->up.next = queue->head;
     job->out.prev = NULL;
     mark_queued(job);
@@ -91,6 +92,26 @@ void sheaf__runq_push_front(struct sheaf__runq *queue, struct sheaf__job *job)
     }
     queue->head = job;
     set_count(queue, get_count(queue) + 1);
+}
+
+bool sheaf__runq_push_alive(struct sheaf__runq *queue, struct sheaf__job *job,
+                            enum sheaf__runq_end end)
+{
+    sheaf__spin_lock(&queue->lock);
+    bool alive = !queue->dead;
+    if (alive && end == SHEAF__RUNQ_FRONT) {
+        prepend(queue, job);
+    } else if (alive) {
+        append(queue, job, job, 1);
+    }
+    sheaf__spin_unlock(&queue->lock);
+    return alive;
+}
+
+void sheaf__runq_kill(struct sheaf__runq *queue)
+{
+    sheaf__spin_lock(&queue->lock);
+    queue->dead = true;
     sheaf__spin_unlock(&queue->lock);
 }
 

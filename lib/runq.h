@@ -17,6 +17,7 @@ struct sheaf__runq {
     struct sheaf__spin lock; /* rank 5: guards the links and every `where` that says RUNQ */
     struct sheaf__job *head;
     struct sheaf__job *tail;
+    bool dead;   /* nor by sheaf__runq_push_alive() */
     bool closed; /* nothing is accepted by sheaf__runq_offer() any more */
     /* Written under the lock, read by anybody.  Read as a hint before popping, and by the idle
      * protocol after a heavy fence: see lib/idle.h. */
@@ -25,9 +26,20 @@ struct sheaf__runq {
 
 void sheaf__runq_init(struct sheaf__runq *queue);
 
-/* Appends; or puts in front of all others.  The job is visible to sheaf__runq_empty() on return. */
+/* Appends.  The job is visible to sheaf__runq_empty() on return. */
 void sheaf__runq_push(struct sheaf__runq *queue, struct sheaf__job *job);
-void sheaf__runq_push_front(struct sheaf__runq *queue, struct sheaf__job *job);
+
+enum sheaf__runq_end {
+    SHEAF__RUNQ_BACK,
+    SHEAF__RUNQ_FRONT /* before all others */
+};
+
+/* Adds at one end, unless the queue is dead.  Returns: false when it is; nothing changed */
+bool sheaf__runq_push_alive(struct sheaf__runq *queue, struct sheaf__job *job,
+                            enum sheaf__runq_end end);
+
+/* Nobody looks at the queue any more: from here on push_alive refuses. */
+void sheaf__runq_kill(struct sheaf__runq *queue);
 
 /* Appends a chain of `count` jobs linked by up.next. */
 void sheaf__runq_push_chain(struct sheaf__runq *queue, struct sheaf__job *first,

@@ -1,4 +1,5 @@
-/* Callbacks of futures: once, in order, one at a time, on nobody else's stack; and their removal. */
+/* Callbacks of futures: once, in order, one at a time, on nobody else's stack; and their removal.
+ * */
 #include "lib/atomics.h"
 #include "tests/support/fixture.h"
 

@@ -141,7 +141,8 @@ static int run_never(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
-/* In asyncio's order the awaiter waits, then the canceller runs, and the child has its turn last. */
+/* In asyncio's order the awaiter waits, then the canceller runs, and the child has its turn last.
+ * */
 static int a_child_that_has_not_started_is_cancelled_through_its_awaiter(void *arg,
                                                                          sheaf_value *result)
 {

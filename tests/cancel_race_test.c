@@ -1,5 +1,5 @@
-/* Cancellation against everything that can happen at the same time: one outcome, and what is dropped
- * is dropped once. */
+/* Cancellation against everything that can happen at the same time: one outcome, and what is
+ * dropped is dropped once. */
 #include "lib/atomics.h"
 #include "tests/support/fixture.h"
 
@@ -43,7 +43,8 @@ static void reset_counts(void)
     sheaf__store_rel(&value_drops, 0);
 }
 
-/* Arguments are passed as memory that the body or the drop frees: the sanitizer sees a double one. */
+/* Arguments are passed as memory that the body or the drop frees: the sanitizer sees a double one.
+ * */
 static int body_frees_its_argument(void *arg, sheaf_value *result)
 {
     free(arg);

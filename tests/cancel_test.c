@@ -1,4 +1,5 @@
-/* Cancellation as one task sees it: where a request is delivered, what is counted, what is passed on. */
+/* Cancellation as one task sees it: where a request is delivered, what is counted, what is passed
+ * on. */
 #include "lib/atomics.h"
 #include "tests/support/fixture.h"
 

@@ -1,13 +1,14 @@
 /* The engine under everything at once, with accounts that have to balance.
  *
- * Trees of tasks grow and are awaited in three orders.  A node is a task with a record of its own or
- * one in its maker's frame; it yields, sleeps, looks for requests; it may cancel its children, drop
- * them unseen, or fail.  Meanwhile threads and tasks that have nothing to do with the trees cancel,
- * await and release futures that they find in a registry.  Between these storms come phases in which
- * everything sleeps and phases that overfill the deques.
+ * Trees of tasks grow and are awaited in three orders.  A node is a task with a record of its own
+ * or one in its maker's frame; it yields, sleeps, looks for requests; it may cancel its children,
+ * drop them unseen, or fail.  Meanwhile threads and tasks that have nothing to do with the trees
+ * cancel, await and release futures that they find in a registry.  Between these storms come phases
+ * in which everything sleeps and phases that overfill the deques.
  *
  * The shape of a tree follows from its seed alone, so the value of a tree that succeeds is known.
- * SHEAF_STRESS_SECONDS (default 3) is the time for all modes together, SHEAF_STRESS_SEED the seed. */
+ * SHEAF_STRESS_SECONDS (default 3) is the time for all modes together, SHEAF_STRESS_SEED the seed.
+ * */
 #include "lib/atomics.h"
 #include "tests/support/fixture.h"
 

@@ -118,8 +118,8 @@ static int inherit_owned(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
-/* Sets two values after each other.  The first can be seen by nobody once it is replaced, the second
- * is also seen by the children that are left over. */
+/* Sets two values after each other.  The first can be seen by nobody once it is replaced, the
+ * second is also seen by the children that are left over. */
 static int set_owned_twice(void *arg, sheaf_value *result)
 {
     sheaf_future **children = arg;

@@ -187,7 +187,8 @@ static int rest(void *arg, sheaf_value *result)
     return fixture_rest(arg, result);
 }
 
-/* The awaited promise is cancelled by the request itself: taking it back comes too late for that. */
+/* The awaited promise is cancelled by the request itself: taking it back comes too late for that.
+ * */
 static int taking_back_from_outside_changes_the_count(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

@@ -1,4 +1,5 @@
-/* Errors that nobody looked at: reported once, with the task's name, when the last reference goes. */
+/* Errors that nobody looked at: reported once, with the task's name, when the last reference goes.
+ * */
 #include "lib/atomics.h"
 #include "tests/support/fixture.h"
 

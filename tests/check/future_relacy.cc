@@ -1,47 +1,70 @@
 // A future's state word under Relacy: biased completion against whoever comes from outside.  It is
-// done once, each waiter is woken once, the record is destroyed once, a request that was taken shows.
+// done once, each waiter is woken once, the record is destroyed once, a request that was taken
+// shows.
 #include "tests/check/relacy_core.h"
 
 namespace
 {
 
-int give_42(void *, sheaf_value *result)
-{
-    result->i64 = 42;
-    return SHEAF_OK;
-}
-
 // One task that worker 0 runs, and its holders.
 struct world {
     sheaf_future *task;
-    rl::var<int> written;
+    rl::var<int> written; // by the body, read by those who join
+    rl::var<int> used[3]; // by each holder until it lets go, read where the record is destroyed
+
+    static int body(void *self, sheaf_value *result)
+    {
+        static_cast<world *>(self)->written($) = 1;
+        result->i64 = 42;
+        return SHEAF_OK;
+    }
+
+    void let_go()
+    {
+        used[rl::thread_index()]($) = 1;
+        sheaf_release(task);
+    }
+
+    void destroyed()
+    {
+        for (rl::var<int> &use : used) {
+            RL_ASSERT(use($) >= 0);
+        }
+    }
 
     void make(unsigned references)
     {
         check::make_pool(1);
         check::may_touch_freed = nullptr;
-        task = check::make_task(give_42, NULL, references);
+        task = check::make_task(body, this, references);
+        for (rl::var<int> &use : used) {
+            use($) = 0;
+        }
+        current = this;
+        check::destroyed = tell;
     }
 
-    void run()
-    {
-        written($) = 1;
-        sheaf__call_body(&check::pool->workers[0], NULL, task);
-    }
+    static world *current;
+    static void tell() { current->destroyed(); }
+
+    void run() { sheaf__call_body(&check::pool->workers[0], NULL, task); }
 
     // Joins as a plain thread.
     int join()
     {
         sheaf_value value = {NULL};
-        int status = sheaf_join(task, &value);
+        int status = sheaf_await(task, &value);
         RL_ASSERT(status == SHEAF_OK || status == SHEAF_CANCELLED);
         RL_ASSERT(status != SHEAF_OK || value.i64 == 42);
         RL_ASSERT(status != SHEAF_OK || written($) == 1);
+        let_go();
         return status;
     }
 
     void settle() { RL_ASSERT(check::pool->depot.destroyed == 1); }
 };
+
+world *world::current;
 
 // The maker joins while the task ends.
 struct joined : check::scenario<joined, 2>, world {
@@ -68,7 +91,7 @@ struct dropped : check::scenario<dropped, 2>, world {
         if (index == 0) {
             run();
         } else {
-            sheaf_release(task);
+            let_go();
         }
     }
 
@@ -102,11 +125,42 @@ struct joined_and_dropped : check::scenario<joined_and_dropped, 3>, world {
         } else if (index == 1) {
             RL_ASSERT(join() == SHEAF_OK);
         } else {
-            sheaf_release(task);
+            let_go();
         }
     }
 
     void settle() { world::settle(); }
+};
+
+// The only holder retains for another and lets go at once; the other joins.
+struct handed_on : check::scenario<handed_on, 3>, world {
+    rl::generic_event handed;
+
+    void set_up()
+    {
+        make(1);
+        handed.init(true, false, $);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run();
+        } else if (index == 1) {
+            sheaf_retain(task);
+            handed.set($);
+            let_go();
+        } else {
+            handed.wait(false, false, $);
+            RL_ASSERT(join() == SHEAF_OK);
+        }
+    }
+
+    void settle()
+    {
+        handed.deinit($);
+        world::settle();
+    }
 };
 
 // Two holders let go.
@@ -118,7 +172,7 @@ struct dropped_twice : check::scenario<dropped_twice, 3>, world {
         if (index == 0) {
             run();
         } else {
-            sheaf_release(task);
+            let_go();
         }
     }
 
@@ -162,7 +216,7 @@ struct cancelled : check::scenario<cancelled, 3>, world {
             status = join();
         } else {
             taken = sheaf_cancel(task);
-            sheaf_release(task);
+            let_go();
         }
     }
 
@@ -209,6 +263,7 @@ const check::program PROGRAMS[] = {
     {"dropped", check::passes<dropped>, 100},
     {"two waiters", check::passes<two_waiters>, 100},
     {"joined and dropped", check::passes<joined_and_dropped>, 100},
+    {"handed on", check::passes<handed_on>, 100},
     {"dropped twice", check::passes<dropped_twice>, 100},
     {"retained", check::passes<retained>, 100},
     {"cancelled", check::passes<cancelled>, 100},

@@ -1,7 +1,8 @@
 // The idle protocol under Relacy: a job that was announced is executed, whoever falls asleep
 // meanwhile.  A lost wake-up is a deadlock.
 //
-// The workers' loop is that of lib/worker.c in small: search, rest and end_search are the same steps.
+// The workers' loop is that of lib/worker.c in small: search, rest and end_search are the same
+// steps.
 #include "tests/check/relacy_lib.h"
 
 #define SHEAF__DEQUE_FIRST_CAPACITY 2U
@@ -162,7 +163,8 @@ template <typename derived_t> struct world : check::scenario<derived_t, WORKERS 
     }
 };
 
-// Two jobs from outside that wait for each other: the second worker is woken by chain or by announce.
+// Two jobs from outside that wait for each other: the second worker is woken by chain or by
+// announce.
 struct submissions : world<submissions> {
     void set_up() { make(2); }
 

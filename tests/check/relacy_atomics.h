@@ -1,5 +1,5 @@
-/* The operations of lib/atomics.h on Relacy's model of memory: what SHEAF__ATOMICS_HEADER names when
- * the library's sources are compiled for a check.  C++.
+/* The operations of lib/atomics.h on Relacy's model of memory: what SHEAF__ATOMICS_HEADER names
+ * when the library's sources are compiled for a check.  C++.
  *
  * Each use of an operation is a site, named by its function and its argument, so that a mutant can
  * weaken, drop or skip exactly one (relacy_model.h). */
@@ -16,8 +16,7 @@
         &here;                                                                                     \
     }))
 #define CHECK_LOAD(p, order, text) check::load((p), CHECK_SITE(check::LOAD, order, text))
-#define CHECK_STORE(p, v, order, text)                                                             \
-    check::store((p), (v), CHECK_SITE(check::STORE, order, text))
+#define CHECK_STORE(p, v, order, text) check::store((p), (v), CHECK_SITE(check::STORE, order, text))
 #define CHECK_RMW(p, v, how, order, text)                                                          \
     check::rmw<check::how>((p), (v), CHECK_SITE(check::RMW, order, text))
 #define CHECK_CAS(p, e, v, weak, order, text)                                                      \
@@ -47,7 +46,8 @@
 #define sheaf__cas_rlx(p, e, v) CHECK_CAS(p, e, v, false, mo_relaxed, "cas_rlx " #p)
 #define sheaf__cas_acq_rel(p, e, v) CHECK_CAS(p, e, v, false, mo_acq_rel, "cas_acq_rel " #p)
 #define sheaf__cas_seq(p, e, v) CHECK_CAS(p, e, v, false, mo_seq_cst, "cas_seq " #p)
-#define sheaf__cas_weak_acq_rel(p, e, v) CHECK_CAS(p, e, v, true, mo_acq_rel, "cas_weak_acq_rel " #p)
+#define sheaf__cas_weak_acq_rel(p, e, v)                                                           \
+    CHECK_CAS(p, e, v, true, mo_acq_rel, "cas_weak_acq_rel " #p)
 
 #define sheaf__fence_full() check::fence(CHECK_SITE(check::FENCE, mo_seq_cst, "fence_full"))
 #define sheaf__fence_light() check::fence_light(CHECK_SITE(check::LIGHT, mo_seq_cst, "fence_light"))

@@ -1,5 +1,6 @@
-/* The core layer as one C++ unit: futures, awaiting, cancelling, inspecting.  What stands in for the
- * layers below it: a worker is a thread of the check, and a parked fiber is that thread asleep. */
+/* The core layer as one C++ unit: futures, awaiting, cancelling, inspecting.  What stands in for
+ * the layers below it: a worker is a thread of the check, and a parked fiber is that thread asleep.
+ * */
 #ifndef SHEAF_TESTS_CHECK_RELACY_CORE_H
 #define SHEAF_TESTS_CHECK_RELACY_CORE_H
 
@@ -27,9 +28,18 @@ static inline any_pointer sheaf__depot_take(struct sheaf__depot *)
     return any_pointer(check::make(SHEAF__RECORD_SIZE));
 }
 
+namespace check
+{
+/* Called where a record is given back. */
+void (*destroyed)();
+} // namespace check
+
 static inline void sheaf__depot_give(struct sheaf__depot *depot, void *record)
 {
     depot->destroyed++;
+    if (check::destroyed) {
+        check::destroyed();
+    }
     check::drop(record);
 }
 
@@ -78,11 +88,15 @@ const unsigned WORKERS_MAX = 2;
 sheaf_pool *pool;
 struct sheaf__fiber *fibers[WORKERS_MAX];
 
-void resume(struct sheaf__wait *wait) { parkings.at(sheaf__fiber_of_wait(wait))->unpark(); }
+void resume(struct sheaf__wait *wait)
+{
+    parkings.at(sheaf__fiber_of_wait(wait))->unpark();
+}
 
 inline void make_pool(unsigned workers)
 {
     no_memory = false;
+    destroyed = nullptr;
     pool = make<sheaf_pool>();
     pool->ops = &sheaf__task_ops;
     pool->worker_count = workers;
@@ -112,8 +126,14 @@ inline sheaf_future *make_task(sheaf_fn *fn, void *arg, uint32_t references)
 
 } // namespace check
 
-struct sheaf__depot *sheaf__record_depot(const void *) { return &check::pool->depot; }
-bool sheaf__depot_owns(struct sheaf__depot *, const void *) { return true; }
+struct sheaf__depot *sheaf__record_depot(const void *)
+{
+    return &check::pool->depot;
+}
+bool sheaf__depot_owns(struct sheaf__depot *, const void *)
+{
+    return true;
+}
 
 void *sheaf__self_get_portable(void)
 {
@@ -177,32 +197,78 @@ void sheaf__pool_hurry(sheaf_pool *, struct sheaf__job *job)
     sheaf__runq_push_front(&check::pool->inject, job);
 }
 
-bool sheaf__task_is_drain(const sheaf_future *) { return false; }
-bool sheaf__task_is_hidden(const sheaf_future *) { return false; }
+bool sheaf__task_is_drain(const sheaf_future *)
+{
+    return false;
+}
+bool sheaf__task_is_hidden(const sheaf_future *)
+{
+    return false;
+}
 void sheaf__drain_free(struct sheaf__drain *) {}
+void sheaf__drain_unlink(sheaf_future *, struct sheaf__node *) {}
 void sheaf__locals_release(struct sheaf__locals *) {}
 void sheaf__pool_report(sheaf_pool *, const sheaf_error *, const char *) {}
-bool sheaf__status_known(int) { return true; }
-int64_t sheaf__deadline_after(int64_t now, int64_t span) { return now + span; }
-int sheaf__timer_set(struct sheaf__timekeeper *, struct sheaf__timer *, int64_t) { return 0; }
-bool sheaf__timer_clear(struct sheaf__timekeeper *, struct sheaf__timer *) { return true; }
+bool sheaf__status_known(int)
+{
+    return true;
+}
+int64_t sheaf__deadline_after(int64_t now, int64_t span)
+{
+    return now + span;
+}
+int sheaf__timer_set(struct sheaf__timekeeper *, struct sheaf__timer *, int64_t)
+{
+    return 0;
+}
+bool sheaf__timer_clear(struct sheaf__timekeeper *, struct sheaf__timer *)
+{
+    return true;
+}
 
-sheaf_error *sheaf__error_make(int, const char *, const char *, const char *, ...) { return NULL; }
+sheaf_error *sheaf__error_make(int, const char *, const char *, const char *, ...)
+{
+    return NULL;
+}
 
 sheaf_error *sheaf__error_vmake(int, const char *, const char *, const char *, va_list)
 {
     return NULL;
 }
 
-sheaf_error *sheaf__error_of_status(int) { return NULL; }
+sheaf_error *sheaf__error_of_status(int)
+{
+    return NULL;
+}
 
-sheaf_pool *sheaf_pool_current(void) { return sheaf__worker_self() ? check::pool : NULL; }
-sheaf_future *sheaf_current(void) { return sheaf__worker_current(sheaf__worker_self()); }
-sheaf_time sheaf_pool_now(sheaf_pool *) { return 0; }
-int sheaf_raise(int code, const char *, ...) { return code; }
-sheaf_error *sheaf_error_new(int, const char *, ...) { return NULL; }
-sheaf_error *sheaf_error_retain(sheaf_error *error) { return error; }
+sheaf_pool *sheaf_pool_current(void)
+{
+    return sheaf__worker_self() ? check::pool : NULL;
+}
+sheaf_future *sheaf_current(void)
+{
+    return sheaf__worker_current(sheaf__worker_self());
+}
+sheaf_time sheaf_pool_now(sheaf_pool *)
+{
+    return 0;
+}
+int sheaf_raise(int code, const char *, ...)
+{
+    return code;
+}
+sheaf_error *sheaf_error_new(int, const char *, ...)
+{
+    return NULL;
+}
+sheaf_error *sheaf_error_retain(sheaf_error *error)
+{
+    return error;
+}
 void sheaf_error_release(sheaf_error *) {}
-int sheaf_error_code(const sheaf_error *) { return 0; }
+int sheaf_error_code(const sheaf_error *)
+{
+    return 0;
+}
 
 #endif

@@ -40,7 +40,10 @@ static inline any_pointer sheaf__alloc(size_t size)
     return any_pointer(check::no_memory ? nullptr : check::make(size));
 }
 
-static inline any_pointer sheaf__alloc_zeroed(size_t size) { return sheaf__alloc(size); }
+static inline any_pointer sheaf__alloc_zeroed(size_t size)
+{
+    return sheaf__alloc(size);
+}
 
 static inline any_pointer sheaf__alloc_array(size_t count, size_t size)
 {
@@ -54,7 +57,10 @@ static inline void sheaf__free(void *block, size_t)
     }
 }
 
-static inline void sheaf__free_array(void *block, size_t, size_t) { sheaf__free(block, 0); }
+static inline void sheaf__free_array(void *block, size_t, size_t)
+{
+    sheaf__free(block, 0);
+}
 
 #include "lib/error_impl.h"
 #include "lib/platform/park.h"
@@ -68,10 +74,19 @@ void sheaf__panic(const char *format, ...)
 
 /* ---------------------------------------------------------------- lib/platform/park.h */
 
-int sheaf__parker_init(struct sheaf__parker *) { return 0; }
+int sheaf__parker_init(struct sheaf__parker *)
+{
+    return 0;
+}
 void sheaf__parker_destroy(struct sheaf__parker *) {}
-void sheaf__park(struct sheaf__parker *p) { check::parkings.at(p)->park(false); }
-void sheaf__unpark(struct sheaf__parker *p) { check::parkings.at(p)->unpark(); }
+void sheaf__park(struct sheaf__parker *p)
+{
+    check::parkings.at(p)->park(false);
+}
+void sheaf__unpark(struct sheaf__parker *p)
+{
+    check::parkings.at(p)->unpark();
+}
 
 bool sheaf__park_until(struct sheaf__parker *p, int64_t monotonic_ns)
 {

@@ -2,18 +2,18 @@
  *
  * Cells.  The library's structs keep their C shape, unions included, so an atomic member is a plain
  * value; Relacy's own object for it is made when its address is first used in an execution, and
- * found by that address.  What is not atomic is ordinary memory, of which Relacy knows nothing: each
- * check therefore carries a payload (rl::var) through the structure, on which it sees a race.
+ * found by that address.  What is not atomic is ordinary memory, of which Relacy knows nothing:
+ * each check therefore carries a payload (rl::var) through the structure, on which it sees a race.
  *
  * Blocks.  check::make() gives memory that is never used twice in an execution; check::drop() ends
  * its life, and a later access to a cell in it fails the check.
  *
- * Fences.  Each check runs twice: with both fences of the pair full, and asymmetric, where the light
- * one does nothing and the heavy one brings all threads up to date, as membarrier does.
+ * Fences.  Each check runs twice: with both fences of the pair full, and asymmetric, where the
+ * light one does nothing and the heavy one brings all threads up to date, as membarrier does.
  *
- * Mutants.  A correct run finds the sites.  Then each stronger order is weakened, each fence dropped,
- * and each plain store of the structure skipped, one at a time, and the check has to fail; those that
- * survive are listed in the check with the reason. */
+ * Mutants.  A correct run finds the sites.  Then each stronger order is weakened, each fence
+ * dropped, and each plain store of the structure skipped, one at a time, and the check has to fail;
+ * those that survive are listed in the check with the reason. */
 #ifndef SHEAF_TESTS_CHECK_RELACY_MODEL_H
 #define SHEAF_TESTS_CHECK_RELACY_MODEL_H
 
@@ -155,7 +155,10 @@ inline void *make(size_t size, size_t align = 64)
     return begin;
 }
 
-template <typename T> T *make() { return static_cast<T *>(make(sizeof(T))); }
+template <typename T> T *make()
+{
+    return static_cast<T *>(make(sizeof(T)));
+}
 
 inline block *block_of(const void *address)
 {
@@ -202,10 +205,7 @@ template <typename T, bool pointer = std::is_pointer<T>::value> struct convert {
 template <typename T> struct convert<T, true> {
     typedef uint64_t integer;
     static integer in(T value) { return reinterpret_cast<uintptr_t>(value); }
-    static T out(integer value)
-    {
-        return reinterpret_cast<T>(static_cast<uintptr_t>(value));
-    }
+    static T out(integer value) { return reinterpret_cast<T>(static_cast<uintptr_t>(value)); }
 };
 
 const unsigned CELLS_MAX = 2048; /* a power of two */
@@ -233,7 +233,10 @@ inline entry *entry_of(const void *address)
     }
 }
 
-template <typename T> void destroy_object(void *object) { static_cast<T *>(object)->~T(); }
+template <typename T> void destroy_object(void *object)
+{
+    static_cast<T *>(object)->~T();
+}
 
 /* Says which sites may look at memory that was freed, if any. */
 bool (*may_touch_freed)(const site &here);
@@ -252,8 +255,8 @@ rl::generic_atomic<typename convert<T>::integer, true> *model(const cell<T> *at,
         live_entries[live_count++] = static_cast<unsigned>(found - entries);
         new (found->object) atomic();
         if (at->raw) {
-            reinterpret_cast<atomic *>(found->object)->store(convert<T>::in(at->raw),
-                                                             rl::mo_relaxed, $);
+            reinterpret_cast<atomic *>(found->object)
+                ->store(convert<T>::in(at->raw), rl::mo_relaxed, $);
         }
     }
     block *home = block_of(at);
@@ -308,10 +311,10 @@ bool compare_and_swap(cell<T> *at, T *expected, V value, site &here)
     typedef typename convert<T>::integer integer;
     rl::memory_order order = here.now();
     integer found = convert<T>::in(*expected);
-    bool done = weak ? model(at, here)->compare_exchange_weak(found, convert<T>::in((T)value), order,
-                                                        here.info())
-                     : model(at, here)->compare_exchange_strong(found, convert<T>::in((T)value), order,
-                                                          here.info());
+    bool done = weak ? model(at, here)->compare_exchange_weak(found, convert<T>::in((T)value),
+                                                              order, here.info())
+                     : model(at, here)->compare_exchange_strong(found, convert<T>::in((T)value),
+                                                                order, here.info());
     if (!done) {
         *expected = convert<T>::out(found);
     }

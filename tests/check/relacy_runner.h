@@ -1,9 +1,10 @@
 /* Runs the scenarios of a check, then its mutants, and says what came of them.
  *
- *     check [ITERATIONS]   more executions than by default, of the correct version and of each mutant;
- *                          the mutants that are listed as survivors are tried as well
+ *     check [ITERATIONS]   more executions than by default, of the correct version and of each
+ *                          mutant; the mutants that are listed as survivors are tried as well
  *     check -v             names every mutant and what killed it
- *     check -m TEXT        runs the mutants whose name contains it, and shows how the first one fails
+ *     check -m TEXT        runs the mutants whose name contains it, and shows how the first one
+ * fails
  *
  * The seeds are the numbers of the executions: the same build gives the same verdicts. */
 #ifndef SHEAF_TESTS_CHECK_RELACY_RUNNER_H
@@ -29,7 +30,7 @@ struct survivor {
 };
 
 const unsigned long DEFAULT_EXECUTIONS = 20000;
-const unsigned DEPTH = 6000;   /* steps after which an execution counts as a livelock */
+const unsigned DEPTH = 6000;    /* steps after which an execution counts as a livelock */
 const unsigned HANG_LIMIT = 60; /* seconds for one mutant and one scenario */
 
 template <typename T> bool passes(unsigned long executions, std::ostream &out, unsigned long *used)
@@ -203,8 +204,8 @@ struct runner : plan {
                 }
             }
         }
-        std::printf("%s  mutants: %u killed, %u survive with a reason\n", good ? "passed" : "FAILED",
-                    kills, survived);
+        std::printf("%s  mutants: %u killed, %u survive with a reason\n",
+                    good ? "passed" : "FAILED", kills, survived);
         return good && kills > 0;
     }
 

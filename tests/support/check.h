@@ -7,7 +7,8 @@
  *     CHECK(c, sheaf_done(f));                    // in a task: records, and goes on
  *     CHECK_INT(c, sheaf_await(f, &v), SHEAF_OK); // says both values
  *     ...
- *     check_assert(c);                            // on the test's thread: fails with what was recorded
+ *     check_assert(c);                            // on the test's thread: fails with what was
+ * recorded
  *
  * A check also keeps notes, words in the order in which they were written, for tests of order.
  */

@@ -16,13 +16,13 @@
  * and the two deterministic ones (asyncio's order, and a seeded order) on a virtual clock.
  *
  * Three kinds of test.  TASK_TEST: the body is a task of the pool, its argument is the fixture.
- * THREAD_TEST: the body is a function on the test's thread with a pool at hand.  POOL_TEST: the body
- * opens its pools itself, from fixture_options().
+ * THREAD_TEST: the body is a function on the test's thread with a pool at hand.  POOL_TEST: the
+ * body opens its pools itself, from fixture_options().
  *
- * After the body the pool is closed with all its tasks drained.  A test fails when an expectation did
- * not hold, when the library holds other blocks of memory than before, when an error was reported as
- * never looked at (but see unhandled_expected), or when it outlasts the watchdog, which then prints
- * what every task waits for.
+ * After the body the pool is closed with all its tasks drained.  A test fails when an expectation
+ * did not hold, when the library holds other blocks of memory than before, when an error was
+ * reported as never looked at (but see unhandled_expected), or when it outlasts the watchdog, which
+ * then prints what every task waits for.
  */
 #ifndef SHEAF_TESTS_SUPPORT_FIXTURE_H
 #define SHEAF_TESTS_SUPPORT_FIXTURE_H

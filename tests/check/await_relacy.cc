@@ -1,0 +1,198 @@
+// Awaiting against cancelling under Relacy (A1 to A4 in lib/await.c, C1 and C2 in lib/cancel.c): a
+// request that was taken shows in the outcome, wherever the task was between running and waiting,
+// and nothing is touched after it has gone.
+#include "tests/check/relacy_core.h"
+
+namespace
+{
+
+// A parent that worker 0 runs, and a child; an asker, the last thread, holds the parent.
+struct world {
+    sheaf_future *parent;
+    sheaf_future *child;
+    bool taken;
+
+    void make(unsigned workers, sheaf_fn *body)
+    {
+        check::make_pool(workers);
+        check::may_touch_freed = nullptr;
+        parent = check::make_task(body, this, 1);
+        child = check::make_task(child_body, this, 1);
+        taken = false;
+    }
+
+    static int child_body(void *, sheaf_value *) { return SHEAF_OK; }
+
+    static int join_child(void *self, sheaf_value *)
+    {
+        return sheaf_join(static_cast<world *>(self)->child, NULL);
+    }
+
+    void run(unsigned worker, sheaf_future *task)
+    {
+        sheaf__call_body(&check::pool->workers[worker], NULL, task);
+        while (struct sheaf__job *job = sheaf__runq_pop(&check::pool->inject)) {
+            sheaf__call_body(&check::pool->workers[worker], NULL, sheaf__future_of_job(job));
+        }
+    }
+
+    void ask() { taken = sheaf_cancel(parent); }
+
+    void settle(unsigned destroyed)
+    {
+        RL_ASSERT(sheaf_done(parent));
+        RL_ASSERT((sheaf_future_status(parent) == SHEAF_CANCELLED) == taken);
+        sheaf_release(parent);
+        RL_ASSERT(check::pool->depot.destroyed == destroyed);
+    }
+};
+
+// The child is called on the parent's stack.
+struct called : check::scenario<called, 2>, world {
+    void set_up()
+    {
+        make(1, join_child);
+        sheaf__deque_push(&check::pool->workers[0].deque, &child->job);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run(0, parent);
+        } else {
+            ask();
+        }
+    }
+
+    void settle() { world::settle(2); }
+};
+
+// The child runs on another worker while the parent parks for it.
+struct parked : check::scenario<parked, 3>, world {
+    void set_up() { make(2, join_child); }
+
+    void thread(unsigned index)
+    {
+        if (index < 2) {
+            run(index, index ? child : parent);
+        } else {
+            ask();
+        }
+    }
+
+    void settle() { world::settle(2); }
+};
+
+// The parent sleeps until somebody hands it something, as at a lock.
+struct sleeping : check::scenario<sleeping, 3>, world {
+    struct sheaf__spin *lock;
+    struct sheaf__wait *waiter;
+    bool open;
+
+    void set_up()
+    {
+        make(1, sleep);
+        lock = check::make<struct sheaf__spin>();
+        waiter = nullptr;
+        open = false;
+        sheaf_release(child_without_run());
+    }
+
+    sheaf_future *child_without_run()
+    {
+        sheaf__task_finish_unrun(child, SHEAF_OK);
+        return child;
+    }
+
+    static int sleep(void *given, sheaf_value *)
+    {
+        sleeping *self = static_cast<sleeping *>(static_cast<world *>(given));
+        struct sheaf__sleep nap;
+        sheaf__sleep_begin(&nap, "a test", SHEAF_FOREVER);
+        sheaf__spin_lock(self->lock);
+        bool open = self->open;
+        if (!open) {
+            self->waiter = nap.wait;
+        }
+        sheaf__spin_unlock(self->lock);
+        if (open) {
+            sheaf__sleep_abandon(&nap);
+            return SHEAF_OK;
+        }
+        uint32_t reason = sheaf__sleep_end(&nap);
+        sheaf__spin_lock(self->lock);
+        self->waiter = nullptr;
+        sheaf__spin_unlock(self->lock);
+        return reason == SHEAF__WAIT_CANCEL ? sheaf__task_deliver(self->parent) : SHEAF_OK;
+    }
+
+    void hand_over()
+    {
+        sheaf__spin_lock(lock);
+        open = true;
+        if (waiter) {
+            sheaf__wake(waiter, SHEAF__WAIT_DONE);
+            waiter = nullptr;
+        }
+        sheaf__spin_unlock(lock);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run(0, parent);
+        } else if (index == 1) {
+            hand_over();
+        } else {
+            ask();
+        }
+    }
+
+    void settle() { world::settle(2); }
+};
+
+// Only the request can end the sleep.
+struct asked_only : check::scenario<asked_only, 2>, world {
+    void set_up() { make(1, sleep); }
+
+    static int sleep(void *given, sheaf_value *)
+    {
+        world *self = static_cast<world *>(given);
+        struct sheaf__sleep nap;
+        sheaf_release(self->child);
+        sheaf__sleep_begin(&nap, "a test", SHEAF_FOREVER);
+        uint32_t reason = sheaf__sleep_end(&nap);
+        RL_ASSERT(reason == SHEAF__WAIT_CANCEL);
+        return sheaf__task_deliver(self->parent);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            run(0, parent);
+        } else {
+            ask();
+        }
+    }
+
+    void settle()
+    {
+        RL_ASSERT(taken);
+        sheaf_release(parent);
+    }
+};
+
+const check::program PROGRAMS[] = {
+    {"called", check::passes<called>, 100},
+    {"parked", check::passes<parked>, 100},
+    {"sleeping", check::passes<sleeping>, 100},
+    {"asked only", check::passes<asked_only>, 100},
+};
+
+const check::survivor SURVIVORS[] = {
+    {"", ""},
+};
+
+} // namespace
+
+CHECK_MAIN("lib/await lib/cancel lib/call")

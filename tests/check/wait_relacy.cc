@@ -1,0 +1,159 @@
+// The wait word under Relacy: whoever brings together a reason and PARKED without PINNED resumes
+// the sleeper, exactly one of them, and what the winner did before is visible to it.
+#include "tests/check/relacy_lib.h"
+
+#include "lib/list.h"
+
+#include "lib/wait.c"
+
+namespace
+{
+
+struct sleeper {
+    struct sheaf__wait wait;
+    struct sheaf__parker parker;
+};
+
+// Thread 0 sleeps, the others wake it, each with a reason of its own.
+struct world {
+    struct sleeper *self;
+    rl::var<int> brought[4]; // by the party with that reason
+    rl::var<int> stack;      // used by the sleeper, read by inspectors
+    unsigned wins;
+
+    static world *current;
+    unsigned resumes;
+
+    static void resume(struct sheaf__wait *wait)
+    {
+        current->resumes++;
+        RL_ASSERT(current->resumes == 1);
+        sheaf__unpark(&SHEAF__CONTAINER(wait, struct sleeper, wait)->parker);
+    }
+
+    void make()
+    {
+        self = check::make<struct sleeper>();
+        self->wait.resume = resume;
+        current = this;
+        wins = 0;
+        resumes = 0;
+        stack($) = 0;
+        for (rl::var<int> &one : brought) {
+            one($) = 0;
+        }
+    }
+
+    void sleep()
+    {
+        stack($) = 1;
+        sheaf__wait_parked(&self->wait);
+        sheaf__park(&self->parker);
+        stack($) = 2;
+        uint32_t reason = sheaf__wait_reason(&self->wait);
+        RL_ASSERT(brought[reason >> 2]($) == 1);
+    }
+
+    void wake(uint32_t reason)
+    {
+        brought[reason >> 2]($) = 1;
+        if (sheaf__wake(&self->wait, reason)) {
+            wins++;
+        }
+    }
+
+    void inspect()
+    {
+        if (sheaf__wait_pin(&self->wait)) {
+            RL_ASSERT(stack($) == 1);
+            sheaf__wait_unpin(&self->wait);
+        }
+    }
+
+    void settle()
+    {
+        RL_ASSERT(wins == 1);
+        RL_ASSERT(resumes == 1);
+    }
+};
+
+world *world::current;
+
+// Three ends of one sleep.
+struct wakers : check::scenario<wakers, 4>, world {
+    void set_up() { make(); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            sleep();
+        } else {
+            wake(index << 2);
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// An inspector holds the sleeper while it is woken.
+struct pinned : check::scenario<pinned, 3>, world {
+    void set_up() { make(); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            sleep();
+        } else if (index == 1) {
+            wake(SHEAF__WAIT_DONE);
+        } else {
+            inspect();
+            inspect();
+        }
+    }
+
+    void settle() { world::settle(); }
+};
+
+// A thread that sleeps with a limit: its frame may go when it has come back.
+struct timed : check::scenario<timed, 2> {
+    struct sheaf__thread_wait *self;
+    rl::var<int> brought;
+    uint32_t reason;
+    bool won;
+
+    void set_up()
+    {
+        self = check::make<struct sheaf__thread_wait>();
+        sheaf__thread_wait_init(self);
+        brought($) = 0;
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            reason = sheaf__thread_wait_sleep(self, 1);
+            if (reason == SHEAF__WAIT_DONE) {
+                RL_ASSERT(brought($) == 1);
+            }
+        } else {
+            brought($) = 1;
+            won = sheaf__wake(&self->wait, SHEAF__WAIT_DONE);
+        }
+    }
+
+    void settle() { RL_ASSERT(reason == (won ? SHEAF__WAIT_DONE : SHEAF__WAIT_TIMEOUT)); }
+};
+
+const check::program PROGRAMS[] = {
+    {"wakers", check::passes<wakers>, 100},
+    {"pinned", check::passes<pinned>, 100},
+    {"timed", check::passes<timed>, 100},
+};
+
+const check::survivor SURVIVORS[] = {
+    {"", ""},
+};
+
+} // namespace
+
+CHECK_MAIN("lib/wait")
