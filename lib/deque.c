@@ -169,15 +169,23 @@ bool sheaf__deque_claim_contended(struct sheaf__deque *deque, struct sheaf__job 
     return ours;
 }
 
-bool sheaf__deque_holds(struct sheaf__deque *deque, const struct sheaf__job *job)
+/* Owner: the position of this very job.  `at.slot` is read once: whoever takes the job writes it.
+ * */
+static bool find_entry(struct sheaf__deque *deque, const struct sheaf__job *job, uint32_t *at)
 {
     if (sheaf__load_rlx(&job->where) != deque->index) {
         return false;
     }
-    uint32_t at = sheaf__load_rlx(&job->at.slot);
+    *at = sheaf__load_rlx(&job->at.slot);
     uint32_t bottom = sheaf__load_rlx(&deque->bottom);
     /* A job of the like-numbered worker of another pool has any slot: the entry decides. */
-    return bottom - at - 1 < capacity_of(deque) && entry_at(deque, at) == job;
+    return bottom - *at - 1 < capacity_of(deque) && entry_at(deque, *at) == job;
+}
+
+bool sheaf__deque_holds(struct sheaf__deque *deque, const struct sheaf__job *job)
+{
+    uint32_t at;
+    return find_entry(deque, job, &at);
 }
 
 bool sheaf__deque_claim(struct sheaf__deque *deque, struct sheaf__job *job)
@@ -185,10 +193,10 @@ bool sheaf__deque_claim(struct sheaf__deque *deque, struct sheaf__job *job)
     if (sheaf__deque_claim_last(deque, job)) {
         return true;
     }
-    if (!sheaf__deque_holds(deque, job)) {
+    uint32_t at;
+    if (!find_entry(deque, job, &at)) {
         return false;
     }
-    uint32_t at = sheaf__load_rlx(&job->at.slot);
     clear_entry(deque, at);
     sheaf__fence_light();
     /* acquire: pairs with the release after a foreign claim (C4). */

@@ -56,18 +56,16 @@ typedef SHEAF__ATOMIC(struct sheaf__job *) sheaf__deque_slot;
 
 struct sheaf__deque {
     /* Owner's line.  Written by the owner only. */
-    SHEAF__ATOMIC(uint32_t) bottom; /* read by thieves */
-    SHEAF__ATOMIC(uint32_t) limit;  /* owner only: pushing at this position needs a look */
-    SHEAF__ATOMIC(uint32_t) mask;   /* with slots; replaced by the owner under the lock */
+    SHEAF__ALIGNED_LINE SHEAF__ATOMIC(uint32_t) bottom; /* read by thieves */
+    SHEAF__ATOMIC(uint32_t) limit; /* owner only: pushing at this position needs a look */
+    SHEAF__ATOMIC(uint32_t) mask;  /* with slots; replaced by the owner under the lock */
     SHEAF__ATOMIC(sheaf__deque_slot *) slots;
     uint16_t index; /* of the worker; const after init */
-    char pad[SHEAF__CACHE_LINE - 32];
 
     /* Thieves' line.  Written under the lock only. */
-    SHEAF__ATOMIC(uint32_t) top;   /* read by the owner */
+    SHEAF__ALIGNED_LINE SHEAF__ATOMIC(uint32_t) top; /* read by the owner */
     SHEAF__ATOMIC(uint32_t) taken; /* entries below are read; trails top while a thief works */
     struct sheaf__spin lock;       /* rank 4 */
-    char pad2[SHEAF__CACHE_LINE - 12];
 };
 
 /* Returns: false for want of memory */

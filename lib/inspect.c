@@ -20,13 +20,16 @@
  * (lib/slab.h), and one that is UNBIASED without need is merely slower.  Only records of the pool's
  * depot are marked, never a frame, of which nobody knows whether it is still there.
  *
- * A task on its way from one place to another can be missed: what is told was true of each task
- * that is told. */
+ * A task on its way from one place to another can be missed, or met twice.  The second is sorted
+ * out; for the first the search is made again while it has met fewer tasks than there are by the
+ * pool's counts, a bounded number of times: where many tasks come and go what is told was true of
+ * each task that is told. */
 #include "lib/future_impl.h"
 
 #include <pthread.h>
-#include <stdarg.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
@@ -46,12 +49,14 @@ struct search {
     sheaf_future **tasks;
     size_t room;
     size_t found;
+    size_t met; /* tasks of all kinds, those that are not told included */
 };
 
 /* Requires: the task cannot end meanwhile */
 static void add_task(struct search *search, sheaf_future *task)
 {
     uint32_t flags = sheaf__future_flags(task);
+    search->met++;
     if ((flags & SHEAF__JOB_FRAME) || sheaf__task_is_hidden(task) ||
         (search->unswept && (flags & SHEAF__JOB_SWEPT))) {
         return;
@@ -142,27 +147,79 @@ static void add_parked(struct search *search)
     sheaf__spin_unlock(&fibers->lock);
 }
 
+static int by_address(const void *a, const void *b)
+{
+    const sheaf_future *const *left = a;
+    const sheaf_future *const *right = b;
+    return (*left > *right) - (*left < *right);
+}
+
+/* A task on its way from one place to another may have been seen at both.  Returns: how many tasks
+ * */
+static size_t drop_doubles(struct search *search)
+{
+    size_t count = search->found < search->room ? search->found : search->room;
+    if (count < 2) {
+        return search->found;
+    }
+    sheaf_future **tasks = search->tasks;
+    qsort(tasks, count, sizeof *tasks, by_address);
+    size_t kept = 1;
+    for (size_t i = 1; i < count; i++) {
+        if (tasks[i] == tasks[kept - 1]) {
+            sheaf_release(tasks[i]);
+        } else {
+            tasks[kept++] = tasks[i];
+        }
+    }
+    return search->found - (count - kept);
+}
+
+/* One pass over all places.  Requires: inspect_lock */
+static void search_once(struct search *search)
+{
+    sheaf_pool *pool = search->pool;
+    search->found = 0;
+    search->met = 0;
+    mark_running(pool);
+    sheaf__fence_heavy();
+    add_runq(search, &pool->inject);
+    add_runq(search, &pool->woken);
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        struct sheaf__worker *worker = &pool->workers[i];
+        add_running(search, worker);
+        add_runq(search, &worker->ready);
+        add_runq(search, &worker->late);
+        add_runq(search, &worker->pinned);
+        sheaf__deque_visit(&worker->deque, add_entry, search);
+    }
+    add_parked(search);
+}
+
+static void let_go(struct search *search)
+{
+    size_t count = search->found < search->room ? search->found : search->room;
+    sheaf_release_all(search->tasks, count);
+}
+
+/* How often a search that missed some is made again. */
+#define SEARCHES_MAX 20U
+
 size_t sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, sheaf_future **tasks, size_t room)
 {
     struct search search = {.pool = pool, .unswept = unswept, .tasks = tasks, .room = room};
-    pthread_mutex_lock(&pool->inspect_lock);
-    sheaf__store_seq(&pool->inspecting, 1); /* I1 */
-    mark_running(pool);
-    sheaf__fence_heavy();
-    add_runq(&search, &pool->inject);
-    add_runq(&search, &pool->woken);
-    for (unsigned i = 0; i < pool->worker_count; i++) {
-        struct sheaf__worker *worker = &pool->workers[i];
-        add_running(&search, worker);
-        add_runq(&search, &worker->ready);
-        add_runq(&search, &worker->late);
-        add_runq(&search, &worker->pinned);
-        sheaf__deque_visit(&worker->deque, add_entry, &search);
+    for (unsigned tries = 1;; tries++) {
+        pthread_mutex_lock(&pool->inspect_lock);
+        sheaf__store_seq(&pool->inspecting, 1); /* I1 */
+        search_once(&search);
+        sheaf__store_seq(&pool->inspecting, 0);
+        pthread_mutex_unlock(&pool->inspect_lock);
+        if (search.met >= sheaf__pool_unfinished(pool) || tries == SEARCHES_MAX) {
+            return drop_doubles(&search);
+        }
+        let_go(&search);
+        sched_yield();
     }
-    add_parked(&search);
-    sheaf__store_seq(&pool->inspecting, 0);
-    pthread_mutex_unlock(&pool->inspect_lock);
-    return search.found;
 }
 
 size_t sheaf_all_tasks(sheaf_pool *pool, sheaf_future **tasks, size_t room)
@@ -208,7 +265,9 @@ static sheaf_future *hold_awaited(sheaf_future *task, const char **what)
             sheaf__fence_heavy();
             awaiting = sheaf__load_seq(&task->job.up.awaiting);
         }
-        awaited = (sheaf_future *)(awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG);
+        if ((awaiting & SHEAF__AWAITING_TAG) != SHEAF__AWAITING_WAIT) {
+            awaited = (sheaf_future *)(awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG);
+        }
     }
     if (awaited) {
         sheaf__future_hold(awaited);

@@ -197,6 +197,7 @@ static void free_pool(struct sheaf__depot *depot)
     }
     destroy_workers(pool);
     sheaf__depot_destroy(depot);
+    sheaf__timekeeper_destroy(&pool->keeper);
     destroy_locks(pool);
     sheaf__free(pool, sizeof *pool);
 }
@@ -313,9 +314,19 @@ static bool has_suspended_fiber(sheaf_pool *pool)
     return false;
 }
 
+/* Threads of others that are just making a fiber of this pool ready. */
+static void wait_for_visitors(sheaf_pool *pool)
+{
+    unsigned turns = 0;
+    while (sheaf__load_seq(&pool->visitors) > 0) {
+        sheaf__spin_wait(&turns);
+    }
+}
+
 void sheaf__pool_retire(sheaf_pool *pool)
 {
-    sheaf__timekeeper_destroy(&pool->keeper);
+    wait_for_visitors(pool);
+    sheaf__timekeeper_stop(&pool->keeper);
     /* Objects that abandoned tasks wait on may still point to their stacks: these stay as long as
      * the pool's futures. */
     pool->fibers_dropped = !has_suspended_fiber(pool);
@@ -383,18 +394,6 @@ size_t sheaf__pool_suspended(sheaf_pool *pool)
     return parked > resumed ? (size_t)(parked - resumed) : 0;
 }
 
-/* Wakes the task that waits for this moment.  Under the lock: it cannot leave its wait meanwhile.
- * */
-static bool wake_rest_waiter(sheaf_pool *pool)
-{
-    pthread_mutex_lock(&pool->rest_lock);
-    struct sheaf__wait *wait = pool->rest_waiter;
-    pool->rest_waiter = NULL;
-    bool woken = wait && sheaf__wake(wait, SHEAF__WAIT_DONE);
-    pthread_mutex_unlock(&pool->rest_lock);
-    return woken;
-}
-
 static uint64_t count_ended(sheaf_pool *pool)
 {
     /* acquire: the tasks that an ended one spawned are counted in what is read after this. */
@@ -415,42 +414,63 @@ static uint64_t count_spawned(sheaf_pool *pool)
     return spawned;
 }
 
-bool sheaf__pool_busy(sheaf_pool *pool)
+size_t sheaf__pool_unfinished(sheaf_pool *pool)
 {
     /* Both only grow, and a task is counted as spawned before it can end: when the later reading of
      * the one equals the earlier of the other, nothing was under way in between. */
     uint64_t ended = count_ended(pool);
-    return count_spawned(pool) != ended;
+    return (size_t)(count_spawned(pool) - ended);
 }
 
+/* Whether nothing can run.  Requires: rest_lock */
+static bool is_at_rest(sheaf_pool *pool)
+{
+    return !sheaf__pool_has_work(pool) &&
+           sheaf__idle_sleepers(&pool->idle) == pool->worker_count;
+}
+
+/* Wakes the task that waits for this moment.  Under rest_lock it cannot leave its wait meanwhile.
+ * */
+static bool wake_rest_waiter(sheaf_pool *pool)
+{
+    struct sheaf__wait *wait = pool->rest_waiter;
+    pool->rest_waiter = NULL;
+    return wait && sheaf__wake(wait, SHEAF__WAIT_DONE);
+}
+
+/* Requires: rest_lock */
 static void note_rest(sheaf_pool *pool, bool for_good)
 {
-    pthread_mutex_lock(&pool->rest_lock);
     pool->rests++;
     pool->rest_suspended = sheaf__pool_suspended(pool);
     pool->deadlock = pool->is_virtual && for_good && pool->rest_suspended > 0;
     pthread_cond_broadcast(&pool->rested);
-    pthread_mutex_unlock(&pool->rest_lock);
 }
 
-bool sheaf__pool_at_rest(sheaf_pool *pool)
+/* Returns: whether something can run now.  Requires: rest_lock */
+static bool settle_rest(sheaf_pool *pool)
 {
-    if (wake_rest_waiter(pool)) {
-        return true;
-    }
-    /* A thread that acts from outside publishes its work before it lets go of the clock, or before
-     * its promise counts as resolved: what is read here first is no older than the look that
-     * follows. */
-    bool alone = sheaf__load_seq(&pool->holds) == 0;
+    /* A thread that acts from outside publishes its work before its promise counts as resolved:
+     * what is read here first is no older than the look that follows.  A hold is taken under the
+     * lock. */
     bool nobody_outside = sheaf__load_seq(&pool->outside) == 0;
-    if (sheaf__pool_has_work(pool) || sheaf__idle_sleepers(&pool->idle) != pool->worker_count) {
+    if (!is_at_rest(pool) || wake_rest_waiter(pool)) {
         return true;
     }
+    bool alone = pool->holds == 0;
     if (pool->is_virtual && alone && sheaf__timekeeper_advance(&pool->keeper)) {
         return true;
     }
     note_rest(pool, alone && nobody_outside);
     return false;
+}
+
+bool sheaf__pool_at_rest(sheaf_pool *pool)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    bool moved = settle_rest(pool);
+    pthread_mutex_unlock(&pool->rest_lock);
+    return moved;
 }
 
 int sheaf__pool_wait_rest(sheaf_pool *pool, uint64_t *seen, int64_t deadline)
@@ -478,13 +498,22 @@ int sheaf__pool_wait_rest(sheaf_pool *pool, uint64_t *seen, int64_t deadline)
 void sheaf_clock_hold(sheaf_pool *pool)
 {
     if (pool) {
-        sheaf__add_seq(&pool->holds, 1);
+        pthread_mutex_lock(&pool->rest_lock);
+        pool->holds++;
+        pthread_mutex_unlock(&pool->rest_lock);
     }
 }
 
 void sheaf_clock_release(sheaf_pool *pool)
 {
-    if (pool && sheaf__sub_seq(&pool->holds, 1) == 1) {
+    if (!pool) {
+        return;
+    }
+    pthread_mutex_lock(&pool->rest_lock);
+    bool last = pool->holds == 1;
+    pool->holds -= pool->holds > 0;
+    pthread_mutex_unlock(&pool->rest_lock);
+    if (last) {
         /* Everybody may have gone to sleep on a held clock. */
         sheaf__idle_wake_one(&pool->idle);
     }
@@ -544,13 +573,73 @@ int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
     return SHEAF_OK;
 }
 
-void sheaf__pool_report(sheaf_pool *pool, const sheaf_error *error, const char *task_name)
+/* A report that waits for the hook. */
+struct report {
+    struct report *next;
+    sheaf_error *error;
+    char task_name[128];
+};
+
+static void call_hook(sheaf_pool *pool, const sheaf_error *error, const char *task_name)
 {
-    pthread_mutex_lock(&pool->hook_lock);
     if (pool->unhandled) {
         pool->unhandled(pool->hook_context, error, task_name);
     } else {
         sheaf__unhandled_default(NULL, error, task_name);
     }
+}
+
+static struct report *new_report(sheaf_error *error, const char *task_name)
+{
+    struct report *report = sheaf__alloc(sizeof *report);
+    if (report) {
+        report->next = NULL;
+        report->error = sheaf_error_retain(error);
+        snprintf(report->task_name, sizeof report->task_name, "%s", task_name);
+    }
+    return report;
+}
+
+/* Appends.  Returns: whether nobody works the list off: then it is the caller's to do */
+static bool append_report(sheaf_pool *pool, struct report *report)
+{
+    pthread_mutex_lock(&pool->hook_lock);
+    struct report **end = &pool->reports;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = report;
+    bool ours = !pool->reporting;
+    pool->reporting = true;
     pthread_mutex_unlock(&pool->hook_lock);
+    return ours;
+}
+
+static struct report *next_report(sheaf_pool *pool)
+{
+    pthread_mutex_lock(&pool->hook_lock);
+    struct report *report = pool->reports;
+    if (report) {
+        pool->reports = report->next;
+    }
+    pool->reporting = report != NULL;
+    pthread_mutex_unlock(&pool->hook_lock);
+    return report;
+}
+
+void sheaf__pool_report(sheaf_pool *pool, sheaf_error *error, const char *task_name)
+{
+    struct report *report = new_report(error, task_name);
+    if (!report) {
+        call_hook(pool, error, task_name); /* out of turn is better than not at all */
+        return;
+    }
+    if (!append_report(pool, report)) {
+        return;
+    }
+    while ((report = next_report(pool)) != NULL) {
+        call_hook(pool, report->error, report->task_name);
+        sheaf_error_release(report->error);
+        sheaf__free(report, sizeof *report);
+    }
 }

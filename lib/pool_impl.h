@@ -34,6 +34,8 @@ struct sheaf__pool_ops {
 /* Life of a pool: OPEN -> CLOSING (no new work from outside) -> STOPPED (workers leave). */
 enum sheaf__pool_phase { SHEAF__POOL_OPEN = 0, SHEAF__POOL_CLOSING = 1, SHEAF__POOL_STOPPED = 2 };
 
+struct report; /* lib/pool.c */
+
 struct sheaf_pool {
     /* Const after the pool has opened. */
     const struct sheaf__pool_ops *ops;
@@ -46,7 +48,9 @@ struct sheaf_pool {
     char name[SHEAF__POOL_NAME_SIZE];
     sheaf_unhandled_fn *unhandled;
     void *hook_context;
-    pthread_mutex_t hook_lock; /* rank 0: one call of a hook at a time */
+    pthread_mutex_t hook_lock; /* guards the two below; nothing is called with it held */
+    struct report *reports;    /* wait for the hook, oldest first */
+    bool reporting;            /* somebody works them off */
 
     struct sheaf__runq inject; /* tasks from outside; in the deterministic mode everything */
     struct sheaf__runq woken;  /* fibers woken from outside of the workers */
@@ -58,8 +62,8 @@ struct sheaf_pool {
     bool fibers_dropped; /* written by the closing thread before the depot is retired */
 
     SHEAF__ATOMIC(uint8_t) phase;
-    SHEAF__ATOMIC(uint32_t) holds;           /* of a virtual clock */
     SHEAF__ATOMIC(uint32_t) outside;         /* pending promises made on plain threads */
+    SHEAF__ATOMIC(uint32_t) visitors;        /* other threads that are making a fiber ready */
     SHEAF__ATOMIC(uint64_t) stamps;          /* completions counted so far */
     SHEAF__ATOMIC(uint64_t) names;           /* default names given so far */
     SHEAF__ATOMIC(uint64_t) spawned_outside; /* tasks made by other threads than the workers */
@@ -68,7 +72,8 @@ struct sheaf_pool {
     pthread_mutex_t inspect_lock;            /* rank 1: one inspection at a time */
 
     /* The pool at rest: every worker asleep, nothing queued. */
-    pthread_mutex_t rest_lock;       /* rank 4: guards what follows */
+    pthread_mutex_t rest_lock;       /* rank 3: guards what follows; held over the decision */
+    uint32_t holds;                  /* of a virtual clock */
     pthread_cond_t rested;           /* something below has changed */
     uint64_t rests;                  /* how often it was seen at rest */
     size_t rest_suspended;           /* parked fibers when it was seen at rest last */
@@ -122,9 +127,14 @@ bool sheaf__pool_at_rest(sheaf_pool *pool);
  * Context: plain thread */
 int sheaf__pool_wait_rest(sheaf_pool *pool, uint64_t *seen, int64_t deadline);
 
-/* Whether a task that was spawned has not ended yet.  False is exact: at some instant of the call
- * there was none. */
-bool sheaf__pool_busy(sheaf_pool *pool);
+/* How many tasks have not ended: no fewer than there were at some instant of the call.  0 is exact.
+ * */
+size_t sheaf__pool_unfinished(sheaf_pool *pool);
+
+static inline bool sheaf__pool_busy(sheaf_pool *pool)
+{
+    return sheaf__pool_unfinished(pool) > 0;
+}
 
 /* How many fibers are parked.  Exact while the pool is at rest. */
 size_t sheaf__pool_suspended(sheaf_pool *pool);
@@ -132,7 +142,7 @@ size_t sheaf__pool_suspended(sheaf_pool *pool);
 /* A copy of a deadline on this pool's clock as the real time at which a thread gives up. */
 int64_t sheaf__pool_real_deadline(sheaf_pool *pool, int64_t deadline);
 
-/* Calls the unhandled-error hook. */
-void sheaf__pool_report(sheaf_pool *pool, const sheaf_error *error, const char *task_name);
+/* Calls the unhandled-error hook, now or, when another call of it is under way, after that one. */
+void sheaf__pool_report(sheaf_pool *pool, sheaf_error *error, const char *task_name);
 
 #endif

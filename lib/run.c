@@ -102,8 +102,10 @@ static size_t ask_some(sheaf_pool *pool)
     size_t found = sheaf__inspect_tasks(pool, true, tasks, SWEEP_BATCH);
     size_t count = found < SWEEP_BATCH ? found : SWEEP_BATCH;
     for (size_t i = 0; i < count; i++) {
-        sheaf__task_mark_swept(tasks[i]);
-        sheaf__future_ask(tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
+        /* A task may be seen at two places: asked once all the same. */
+        if (sheaf__task_mark_swept(tasks[i])) {
+            sheaf__future_ask(tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
+        }
         sheaf_release(tasks[i]);
     }
     return count;
@@ -119,6 +121,22 @@ static size_t ask_all(sheaf_pool *pool)
     return asked;
 }
 
+/* How long a cancelling close waits before it looks again for tasks that it has not asked: one that
+ * computes may spawn others without the pool coming to rest. */
+#define SWEEP_SLICE SHEAF_MS(5)
+
+/* One wait.  Returns: SHEAF_OK to look again; SHEAF_TIMEOUT; SHEAF_DEADLOCK */
+static int wait_a_while(sheaf_pool *pool, sheaf_close how, uint64_t *seen, int64_t deadline)
+{
+    int64_t until = deadline;
+    if (how == SHEAF_CLOSE_CANCEL) {
+        int64_t slice = sheaf__deadline_after(sheaf__clock_monotonic(), SWEEP_SLICE);
+        until = slice < deadline ? slice : deadline;
+    }
+    int status = sheaf__pool_wait_rest(pool, seen, until);
+    return status == SHEAF_TIMEOUT && until < deadline ? SHEAF_OK : status;
+}
+
 /* Waits until no task is left; with CANCEL asks those that come up meanwhile. */
 static int wait_for_tasks(sheaf_pool *pool, sheaf_close how, int64_t deadline)
 {
@@ -126,11 +144,12 @@ static int wait_for_tasks(sheaf_pool *pool, sheaf_close how, int64_t deadline)
     int status = SHEAF_OK;
     while (sheaf__pool_busy(pool)) {
         size_t asked = how == SHEAF_CLOSE_CANCEL ? ask_all(pool) : 0;
-        /* A deadlock of tasks that have only now been asked is none. */
-        if (status == SHEAF_TIMEOUT || (status == SHEAF_DEADLOCK && asked == 0)) {
+        if (asked > 0) {
+            seen = 0; /* a rest before they were asked says nothing */
+        } else if (status != SHEAF_OK) {
             return status;
         }
-        status = sheaf__pool_wait_rest(pool, &seen, deadline);
+        status = wait_a_while(pool, how, &seen, deadline);
     }
     return SHEAF_OK;
 }
@@ -148,8 +167,7 @@ static void abandon_stack(sheaf_future *task)
     }
 }
 
-/* Ends every task of a stopped pool. */
-static void abandon_tasks(sheaf_pool *pool)
+static void refuse_queued(sheaf_pool *pool)
 {
     struct sheaf__job *job;
     while ((job = sheaf__pool_take_any(pool)) != NULL) {
@@ -157,15 +175,19 @@ static void abandon_tasks(sheaf_pool *pool)
             pool->ops->refuse(pool, job, SHEAF_CLOSED);
         }
     }
-    SHEAF__LIST_EACH (link, &pool->fibers.all) {
+}
+
+/* Ends every task of a stopped pool. */
+static void abandon_tasks(sheaf_pool *pool)
+{
+    refuse_queued(pool);
+    SHEAF__LIST_EACH(link, &pool->fibers.all)
+    {
         abandon_stack(sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current));
     }
-    /* What was woken by these ends is not run either. */
-    while ((job = sheaf__pool_take_any(pool)) != NULL) {
-        if (!(sheaf__load_rlx(&job->flags) & SHEAF__JOB_FIBER)) {
-            pool->ops->refuse(pool, job, SHEAF_CLOSED);
-        }
-    }
+    /* What these ends have made runnable is not run either; what comes later is refused at once. */
+    sheaf__runq_kill(&pool->inject);
+    refuse_queued(pool);
 }
 
 static void tell_late(sheaf_pool *pool, sheaf_late_fn *late, void *context)
@@ -319,15 +341,16 @@ bool sheaf__task_is_hidden(const sheaf_future *task)
 }
 
 /* Waits for the end of run_main(), or for a deadlock. */
-static int wait_for_run(sheaf_pool *pool)
+static int wait_for_run(sheaf_pool *pool, const sheaf_future *future)
 {
     pthread_mutex_lock(&pool->rest_lock);
-    while (!pool->run_ended && !pool->deadlock) {
+    /* A task that could not be started at all ends without a word: the pool then comes to rest. */
+    while (!pool->run_ended && !pool->deadlock && !sheaf_done(future)) {
         pthread_cond_wait(&pool->rested, &pool->rest_lock);
     }
-    bool ended = pool->run_ended;
+    bool deadlock = !pool->run_ended && pool->deadlock;
     pthread_mutex_unlock(&pool->rest_lock);
-    return ended ? SHEAF_OK : SHEAF_DEADLOCK;
+    return deadlock ? SHEAF_DEADLOCK : SHEAF_OK;
 }
 
 static void report_deadlock(sheaf_pool *pool)
@@ -352,7 +375,7 @@ int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value
     struct run run = {.fn = fn, .arg = arg, .status = SHEAF_NOMEM};
     sheaf_future *future = sheaf_spawn_on(pool, run_main, &run);
     bool started = !(sheaf__future_flags(future) & SHEAF__JOB_STATIC);
-    int status = started ? wait_for_run(pool) : SHEAF_NOMEM;
+    int status = started ? wait_for_run(pool, future) : SHEAF_NOMEM;
     if (status == SHEAF_DEADLOCK) {
         report_deadlock(pool);
     }

@@ -1,5 +1,7 @@
 #include "lib/runq.h"
 
+#include "lib/platform/sanitize.h"
+
 void sheaf__runq_init(struct sheaf__runq *queue)
 {
     sheaf__store_rlx(&queue->lock.held, 0);
@@ -21,8 +23,11 @@ static size_t get_count(struct sheaf__runq *queue)
     return sheaf__load_rlx(&queue->count);
 }
 
+/* A fiber's job goes from one queue to the next on the fiber's way through its worker, which only
+ * the program order of the thread orders. */
 static void mark_queued(struct sheaf__job *job)
 {
+    SHEAF__TSAN_ACQUIRE(job);
     /* relaxed: whoever claims the job reads it under this queue's lock. */
     sheaf__store_rlx(&job->where, SHEAF__WHERE_RUNQ);
 }
@@ -42,10 +47,11 @@ static void append(struct sheaf__runq *queue, struct sheaf__job *first, struct s
     } else {
         queue->head = first;
     }
+    SHEAF__TSAN_ACQUIRE(last);
     last->up.next = NULL;
     for (struct sheaf__job *job = first; job; job = job->up.next) {
-        job->out.prev = prev;
         mark_queued(job);
+        job->out.prev = prev;
         prev = job;
     }
     queue->tail = last;
@@ -82,9 +88,9 @@ void sheaf__runq_close(struct sheaf__runq *queue)
 /* Requires: the lock is held */
 static void prepend(struct sheaf__runq *queue, struct sheaf__job *job)
 {
+    mark_queued(job);
     job->up.next = queue->head;
     job->out.prev = NULL;
-    mark_queued(job);
     if (queue->head) {
         queue->head->out.prev = job;
     } else {
@@ -132,6 +138,7 @@ static void unlink_job(struct sheaf__runq *queue, struct sheaf__job *job)
     }
     sheaf__store_rlx(&job->where, SHEAF__WHERE_NONE);
     set_count(queue, get_count(queue) - 1);
+    SHEAF__TSAN_RELEASE(job);
 }
 
 struct sheaf__job *sheaf__runq_pop_locked(struct sheaf__runq *queue)

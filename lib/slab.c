@@ -86,7 +86,7 @@ static struct sheaf__record *take_one(struct sheaf__depot *depot)
         return record;
     }
     if (depot->uncut == depot->uncut_end && !add_slab(depot)) {
-        return NULL;
+        return depot->loose || depot->batches ? take_one(depot) : NULL;
     }
     record = (struct sheaf__record *)(void *)depot->uncut;
     depot->uncut += SHEAF__RECORD_SIZE;

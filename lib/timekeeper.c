@@ -36,16 +36,21 @@ int sheaf__timekeeper_init(struct sheaf__timekeeper *keeper, bool is_virtual, co
     return 0;
 }
 
-void sheaf__timekeeper_destroy(struct sheaf__timekeeper *keeper)
+static void end_thread(struct sheaf__timekeeper *keeper)
 {
     pthread_mutex_lock(&keeper->lock);
     bool running = keeper->running;
     keeper->stop = true;
+    keeper->running = false;
     pthread_cond_signal(&keeper->sooner);
     pthread_mutex_unlock(&keeper->lock);
     if (running) {
         pthread_join(keeper->thread, NULL);
     }
+}
+
+void sheaf__timekeeper_destroy(struct sheaf__timekeeper *keeper)
+{
     pthread_mutex_destroy(&keeper->lock);
     pthread_cond_destroy(&keeper->sooner);
 }
@@ -67,6 +72,14 @@ static void fire_due(struct sheaf__timekeeper *keeper, int64_t now)
         timer->fire(timer);
         /* The timer may be gone from here on. */
     }
+}
+
+void sheaf__timekeeper_stop(struct sheaf__timekeeper *keeper)
+{
+    end_thread(keeper);
+    pthread_mutex_lock(&keeper->lock);
+    fire_due(keeper, SHEAF__TIMERS_NEVER - 1);
+    pthread_mutex_unlock(&keeper->lock);
 }
 
 static void sleep_until(struct sheaf__timekeeper *keeper, int64_t deadline)
@@ -110,6 +123,11 @@ static bool ensure_thread(struct sheaf__timekeeper *keeper)
 int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer, int64_t deadline)
 {
     pthread_mutex_lock(&keeper->lock);
+    if (keeper->stop) {
+        timer->fire(timer); /* nobody keeps the time any more */
+        pthread_mutex_unlock(&keeper->lock);
+        return SHEAF_OK;
+    }
     bool there = ensure_thread(keeper);
     if (there) {
         sheaf__add_rlx(&keeper->started, 1);
@@ -143,12 +161,4 @@ bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper)
     }
     pthread_mutex_unlock(&keeper->lock);
     return found;
-}
-
-bool sheaf__timekeeper_pending(struct sheaf__timekeeper *keeper)
-{
-    pthread_mutex_lock(&keeper->lock);
-    bool pending = sheaf__timers_next(&keeper->timers) != SHEAF__TIMERS_NEVER;
-    pthread_mutex_unlock(&keeper->lock);
-    return pending;
 }

@@ -14,7 +14,7 @@
 #include "lib/timer.h"
 
 struct sheaf__timekeeper {
-    pthread_mutex_t lock; /* rank 3: guards the timers and the thread's fields; held over `fire` */
+    pthread_mutex_t lock; /* rank 4, inside of rest_lock: guards the timers and the thread's fields; held over `fire` */
     pthread_cond_t sooner;
     struct sheaf__timers timers;
     pthread_t thread;
@@ -29,7 +29,11 @@ struct sheaf__timekeeper {
 /* Returns: 0 or an error number */
 int sheaf__timekeeper_init(struct sheaf__timekeeper *keeper, bool is_virtual, const char *name);
 
-/* Ends the thread.  Requires: no timer is set any more */
+/* Ends the thread and fires every timer that is still set; from here on one fires when it is set.
+ * */
+void sheaf__timekeeper_stop(struct sheaf__timekeeper *keeper);
+
+/* Requires: stopped, or never used */
 void sheaf__timekeeper_destroy(struct sheaf__timekeeper *keeper);
 
 /* The time on this clock. */
@@ -48,8 +52,5 @@ bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *t
 /* Virtual clock: goes to the earliest deadline and fires everything that is due there.
  * Returns: false when no timer is set */
 bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper);
-
-/* Whether a timer with a deadline is set. */
-bool sheaf__timekeeper_pending(struct sheaf__timekeeper *keeper);
 
 #endif

@@ -6,8 +6,8 @@
 #include "lib/platform/thread.h"
 #include "lib/pool_impl.h"
 
-/* The queue for work from outside is looked at first once in so many turns of the loop: a worker
- * that always has work of its own serves it all the same. */
+/* Once in so many turns of the loop another queue is looked at first: a worker that always has work
+ * in one of them serves the others all the same. */
 #define FAIRNESS_TICKS 61U
 
 /* Fibers that a worker keeps for itself; more go back to the pool's stacks. */
@@ -57,9 +57,8 @@ static struct sheaf__runq *ready_queue(struct sheaf__fiber *fiber)
     return late ? &self->late : &self->ready;
 }
 
-static void resume_fiber(struct sheaf__wait *wait)
+static void make_ready(struct sheaf__fiber *fiber)
 {
-    struct sheaf__fiber *fiber = sheaf__fiber_of_wait(wait);
     sheaf_pool *pool = fiber->pool;
     struct sheaf__worker *pinned = sheaf__load_rlx(&fiber->pinned);
     if (pinned && !pool->deterministic) {
@@ -70,6 +69,22 @@ static void resume_fiber(struct sheaf__wait *wait)
     }
     sheaf__runq_push(ready_queue(fiber), &fiber->job);
     sheaf__idle_announce(&pool->idle);
+}
+
+static void resume_fiber(struct sheaf__wait *wait)
+{
+    struct sheaf__fiber *fiber = sheaf__fiber_of_wait(wait);
+    sheaf_pool *pool = fiber->pool;
+    struct sheaf__worker *self = sheaf__worker_self();
+    if (self && self->pool == pool) {
+        make_ready(fiber);
+        return;
+    }
+    /* Once the fiber is in a queue it may run to the end of its pool: the pool waits for visitors
+     * before it goes.  seq_cst: before the push that lets the fiber run. */
+    sheaf__add_seq(&pool->visitors, 1);
+    make_ready(fiber);
+    sheaf__sub_seq(&pool->visitors, 1);
 }
 
 static void cache_fiber(struct sheaf__worker *worker, struct sheaf__fiber *fiber)
@@ -210,32 +225,62 @@ static struct sheaf__job *next_in_order(struct sheaf__worker *worker)
     return sheaf__runq_pop_at(&pool->inject, (size_t)(roll(worker) % choices));
 }
 
+/* The oldest of the own entries, which the newest would starve. */
+static struct sheaf__job *oldest_own(struct sheaf__worker *worker)
+{
+    struct sheaf__job *job = NULL;
+    sheaf__deque_steal(&worker->deque, &job, 1, worker->pool->ops->stolen);
+    return job;
+}
+
+/* Once in a while each queue is served first, so that none starves. */
+static struct sheaf__job *next_in_turn(struct sheaf__worker *worker, uint32_t turn)
+{
+    sheaf_pool *pool = worker->pool;
+    switch (turn % 5) {
+    case 0:
+        return sheaf__runq_pop(&pool->inject);
+    case 1:
+        return sheaf__runq_pop(&worker->late);
+    case 2:
+        return sheaf__runq_pop(&pool->woken);
+    case 3:
+        return oldest_own(worker);
+    default:
+        return sheaf__runq_pop(&worker->ready);
+    }
+}
+
+static struct sheaf__job *first_of(struct sheaf__runq *queue, struct sheaf__runq *other)
+{
+    struct sheaf__job *job = sheaf__runq_pop(queue);
+    return job ? job : sheaf__runq_pop(other);
+}
+
 /* What lies nearest: woken tasks before new ones, since they hold stacks; what gave way last. */
 static struct sheaf__job *next_local(struct sheaf__worker *worker)
 {
     sheaf_pool *pool = worker->pool;
     uint32_t tick = sheaf__load_rlx(&worker->ticks) + 1;
     sheaf__store_rlx(&worker->ticks, tick);
-    struct sheaf__job *job = sheaf__runq_pop(&worker->pinned);
-    if (!job && tick % FAIRNESS_TICKS == 0) {
-        job = sheaf__runq_pop(tick % 2 ? &pool->inject : &worker->late);
+    struct sheaf__job *job = NULL;
+    if (SHEAF__UNLIKELY(tick % FAIRNESS_TICKS == 0)) {
+        job = next_in_turn(worker, tick / FAIRNESS_TICKS);
+    }
+    if (!job && tick % 2) {
+        job = sheaf__runq_pop(&worker->pinned);
     }
     if (!job) {
-        job = sheaf__runq_pop(&pool->woken);
-    }
-    if (!job) {
-        job = sheaf__runq_pop(&worker->ready);
+        job = first_of(&pool->woken, &worker->ready);
     }
     if (!job) {
         job = sheaf__deque_pop(&worker->deque);
     }
     if (!job) {
-        job = sheaf__runq_pop(tick % 2 ? &pool->inject : &worker->late);
+        job = tick % 2 ? first_of(&pool->inject, &worker->late)
+                       : first_of(&worker->late, &pool->inject);
     }
-    if (!job) {
-        job = sheaf__runq_pop(tick % 2 ? &worker->late : &pool->inject);
-    }
-    return job;
+    return job ? job : sheaf__runq_pop(&worker->pinned);
 }
 
 static struct sheaf__job *next_now(struct sheaf__worker *worker)

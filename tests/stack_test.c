@@ -342,7 +342,7 @@ static void a_guard_is_told_from_a_stack_by_its_address(void **state)
 #if !SHEAF__SANITIZED
 
 /* Goes down the stack by at least 1 KiB a step; meets the guard long before `steps` are done. */
-static SHEAF__NOINLINE int descend(int steps, volatile char *above)
+static SHEAF__NOINLINE int descend(int steps, const volatile char *above)
 {
     volatile char frame[1024];
     frame[0] = *above;

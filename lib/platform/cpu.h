@@ -7,6 +7,9 @@
  * padding for them doubles the size of every worker and gained nothing measurable. */
 #define SHEAF__CACHE_LINE 64
 
+/* Before a member or a variable: it begins a line. */
+#define SHEAF__ALIGNED_LINE __attribute__((aligned(SHEAF__CACHE_LINE)))
+
 #define SHEAF__LIKELY(x) __builtin_expect(!!(x), 1)
 #define SHEAF__UNLIKELY(x) __builtin_expect(!!(x), 0)
 
