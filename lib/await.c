@@ -38,10 +38,12 @@ static uintptr_t awaiting_future(const sheaf_future *future, uintptr_t tag)
 
 void sheaf__tasks_unbias(sheaf_future *task)
 {
-    /* Tasks further down were unbiased when their stack was parked before. */
-    while (task && !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED)) {
-        sheaf__or_rlx(&task->job.word, SHEAF__WORD_UNBIASED);
-        task = task->in.enclosing;
+    /* That one is unbiased says nothing of those below it: it may be so for another reason than an
+     * earlier park of this stack. */
+    for (; task; task = task->in.enclosing) {
+        if (!(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED)) {
+            sheaf__or_rlx(&task->job.word, SHEAF__WORD_UNBIASED);
+        }
     }
 }
 
@@ -71,6 +73,22 @@ static SHEAF__COLD void pass_request_on(sheaf_future *task, sheaf_future *future
     }
 }
 
+/* The wait for `future` is over: that a request of the task went on to it counts only if that is
+ * what has ended it. */
+static void settle_passed(sheaf_future *task, const sheaf_future *future)
+{
+    if (SHEAF__UNLIKELY(sheaf__task_was_passed_on(task)) && !sheaf_cancelled(future)) {
+        sheaf__task_forget_passed(task);
+    }
+}
+
+/* A4 of a call during which somebody may have looked at the task. */
+static SHEAF__COLD void back_from_call(sheaf_future *task, const sheaf_future *child)
+{
+    sheaf__future_wait_unlocked(task);
+    settle_passed(task, child);
+}
+
 /* Calls a claimed child to its end.  The worker may be another one afterwards. */
 static SHEAF__ALWAYS_INLINE void call_child(struct sheaf__worker *worker, sheaf_future *task,
                                             sheaf_future *child)
@@ -84,8 +102,9 @@ static SHEAF__ALWAYS_INLINE void call_child(struct sheaf__worker *worker, sheaf_
     sheaf__count_rel(&worker->counts.inlined);
     sheaf__store_rlx(&task->job.up.awaiting, 0); /* A3 */
     sheaf__fence_light();
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_LOCK)) { /* A4 */
-        sheaf__future_wait_unlocked(task);
+    /* A4.  acquire, in back_from_call(): whoever takes LOCK sets UNBIASED, for good. */
+    if (sheaf__load_rlx(&task->job.word) & (SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED)) {
+        back_from_call(task, child);
     }
 }
 
@@ -274,11 +293,13 @@ static int park_on_future(struct future_wait *wait, sheaf_future *future)
         reason == SHEAF__WAIT_TIMEOUT) {
         reason = SHEAF__WAIT_DONE; /* it ended while the timer fired: the outcome counts */
     }
+    settle_passed(task, future);
+    if (wait->late == DELIVER && sheaf__task_is_asked(task)) {
+        /* P7: a request beats whatever else; one that was withdrawn meanwhile changes nothing. */
+        SHEAF_TRY(deliver_at(task, future));
+    }
     if (status != SHEAF_OK) {
         return status;
-    }
-    if (wait->late == DELIVER && sheaf__task_is_asked(task)) {
-        return deliver_at(task, future);
     }
     return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
 }
@@ -332,12 +353,21 @@ static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
     return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
 }
 
+/* Whether the queues of the worker's pool are the ones that the task may lie in.  Of a task in a
+ * frame only its maker, who joins it, knows that. */
+static bool may_look_for(struct sheaf__worker *worker, const sheaf_future *future,
+                         enum late_request late)
+{
+    return !(sheaf__future_flags(future) & SHEAF__JOB_FRAME) || late == KEEP ||
+           sheaf__deque_holds(&worker->deque, &future->job);
+}
+
 /* Claims a task that has not started, wherever it lies, and calls it. */
 static SHEAF__NOINLINE bool call_if_queued(struct sheaf__worker *worker, sheaf_future *task,
-                                           sheaf_future *future)
+                                           sheaf_future *future, enum late_request late)
 {
     if (!is_queued(future) || !sheaf__future_is_task(future) || !may_call(worker, future) ||
-        !sheaf__task_claim(worker->pool, worker, future)) {
+        !may_look_for(worker, future, late) || !sheaf__task_claim(worker->pool, worker, future)) {
         return false;
     }
     call_child(worker, task, future);
@@ -357,7 +387,7 @@ static int wait_for_future(sheaf_future *future, sheaf_time deadline, enum late_
     if (task == future) {
         return SHEAF_STATE;
     }
-    if (deadline == SHEAF_FOREVER && call_if_queued(worker, task, future)) {
+    if (deadline == SHEAF_FOREVER && call_if_queued(worker, task, future, late)) {
         return SHEAF_OK;
     }
     return wait_as_task(worker, task, future, deadline, late);

@@ -93,6 +93,7 @@ sheaf__call_body(struct sheaf__worker *worker, sheaf_future *task, sheaf_future 
     if (SHEAF__UNLIKELY(sheaf__load_rlx(&child->job.word) &
                         (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)) &&
         !sheaf__task_may_start(child, arg)) {
+        worker = sheaf__worker_self(); /* a drop may have suspended */
         sheaf__store_rlx(&worker->current, task);
         return worker;
     }

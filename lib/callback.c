@@ -1,12 +1,14 @@
 /* Callbacks on completion (P2, P3, F6 to F11).
  *
  * A callback is a node in the future's list of waiters.  The completer processes the list up to the
- * first callback; the rest becomes the list of a *drain*: a task of the future's pool, hidden from
- * the program, that goes on through it in order, one entry at a time, with no lock held.  Callbacks
- * that are added to a finished future join the list of the drain that runs, or start one.  The list
- * is under the future's LOCK, so that a sleeper behind a callback can leave it at any time.
+ * first callback; the rest becomes, in the step to DONE, the list of a *drain*: a task of the
+ * future's pool, hidden from the program, that goes on through it in order, one entry at a time,
+ * with no lock held.  Callbacks that are added to a finished future join the list of the drain that
+ * runs, or start one.  The list is under the future's LOCK, so that a sleeper behind a callback can
+ * leave it at any time.
  *
- * In asyncio's order each callback takes a turn of its own in the one queue instead.
+ * In asyncio's order each callback takes a turn of its own in the one queue instead.  A turn that
+ * comes while an earlier one is suspended leaves its callback to that one.
  *
  * Each callback brings the record of a task with it, made when it was registered, so that a
  * completion needs no memory; all but the first of a drain give theirs back unused. */
@@ -27,9 +29,17 @@ struct callback {
 
 /* In the extra part of the future; guarded by its LOCK. */
 struct sheaf__drain {
-    sheaf_future *task;        /* the drain, or the last of the turns, with a reference; or NULL */
-    struct sheaf__node *first; /* what the drain has still to process */
+    sheaf_future *task;        /* the drain, or the turn that runs, with a reference; or NULL */
+    struct sheaf__node *first; /* what it has still to process */
     struct sheaf__node *last;
+    size_t turns;                 /* callbacks that have been given a turn and have not ended */
+    struct drain_waiter *waiters; /* who waits until no callback runs */
+};
+
+/* In the frame of who waits, who leaves it only after having looked at the list under LOCK. */
+struct drain_waiter {
+    struct drain_waiter *next;
+    struct sheaf__wait *wait;
 };
 
 static struct callback *callback_of(struct sheaf__node *node)
@@ -37,11 +47,11 @@ static struct callback *callback_of(struct sheaf__node *node)
     return SHEAF__CONTAINER(node, struct callback, node);
 }
 
-static bool start_drain(struct sheaf__node *node, sheaf_future *future);
+static void notify_callback(struct sheaf__node *node, sheaf_future *future, bool locked);
 
 static bool is_callback(const struct sheaf__node *node)
 {
-    return node->notify == start_drain;
+    return node->notify == notify_callback;
 }
 
 /* ---------------------------------------------------------------- making and freeing */
@@ -93,7 +103,7 @@ static struct callback *new_callback(sheaf_future *future, sheaf_done_fn *fn, vo
         sheaf__free(callback, sizeof *callback);
         return NULL;
     }
-    callback->node.notify = start_drain;
+    callback->node.notify = notify_callback;
     callback->fn = fn;
     callback->arg = arg;
     callback->future = sheaf_retain(future);
@@ -148,18 +158,23 @@ static void run_callback(struct callback *callback)
     }
 }
 
-/* Lends the callback's locals to the drain, which has none of its own. */
+/* Lends the callback's locals to the task that runs it, and takes back what it made of them. */
 static void run_with_locals(struct callback *callback)
 {
-    sheaf_future *drain = sheaf__worker_current(sheaf__worker_self());
-    struct sheaf__extra *extra = callback->locals && drain ? sheaf__future_need_extra(drain) : NULL;
+    sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
+    struct sheaf__extra *extra = !task              ? NULL
+                                 : callback->locals ? sheaf__future_need_extra(task)
+                                                    : sheaf__future_extra(task);
+    struct sheaf__locals *before = extra ? extra->locals : NULL;
     if (extra) {
         extra->locals = sheaf__locals_retain(callback->locals);
     }
     run_callback(callback);
+    extra = task ? sheaf__future_extra(task) : NULL;
     if (extra) {
-        sheaf__locals_release(extra->locals);
-        extra->locals = NULL;
+        struct sheaf__locals *lent = extra->locals;
+        extra->locals = before;
+        sheaf__locals_release(lent);
     }
 }
 
@@ -215,17 +230,39 @@ static sheaf_future *end_task(struct sheaf__drain *state, const sheaf_future *ta
     return ended;
 }
 
-/* Takes the next entry; without one the drain has ended. */
-static struct sheaf__node *next_node(sheaf_future *future, const sheaf_future *drain)
+/* Requires: LOCK */
+static bool is_idle(const struct sheaf__drain *state)
+{
+    return !state->task && !state->first && state->turns == 0;
+}
+
+/* Requires: LOCK */
+static void wake_waiters(struct sheaf__drain *state)
+{
+    while (state->waiters) {
+        struct drain_waiter *waiter = state->waiters;
+        state->waiters = waiter->next;
+        sheaf__wake(waiter->wait, SHEAF__WAIT_DONE);
+    }
+}
+
+/* Takes the next entry; without one the task has ended its work.
+ *
+ *   turns  how many turns have ended since the last entry was taken */
+static struct sheaf__node *next_node(sheaf_future *future, const sheaf_future *task, size_t turns)
 {
     struct sheaf__drain *state = sheaf__future_extra(future)->drain;
     sheaf_future *ended = NULL;
     sheaf__future_lock(future);
+    state->turns -= turns;
     struct sheaf__node *node = state->first;
     if (node) {
         unlink_node(state, node);
     } else {
-        ended = end_task(state, drain);
+        ended = end_task(state, task);
+    }
+    if (is_idle(state)) {
+        wake_waiters(state);
     }
     sheaf__future_unlock(future);
     sheaf_release(ended);
@@ -236,7 +273,7 @@ static struct sheaf__node *next_node(sheaf_future *future, const sheaf_future *d
 static void run_drain(sheaf_future *future, const sheaf_future *drain)
 {
     struct sheaf__node *node;
-    while ((node = next_node(future, drain)) != NULL) {
+    while ((node = next_node(future, drain, 0)) != NULL) {
         if (is_callback(node)) {
             run_and_free(node);
         } else {
@@ -247,15 +284,31 @@ static void run_drain(sheaf_future *future, const sheaf_future *drain)
     sheaf_release(future);
 }
 
-/* One callback, in asyncio's order. */
-static void run_turn(struct sheaf__node *node, const sheaf_future *turn)
+/* Whether the turn's callback is to run now; else it is left to the turn that is suspended. */
+static bool enter_turn(struct sheaf__node *node, sheaf_future *future, sheaf_future *turn)
+{
+    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
+    sheaf__future_lock(future);
+    bool enters = !state->task;
+    if (enters) {
+        state->task = sheaf_retain(turn);
+    } else {
+        append_node(state, node);
+    }
+    sheaf__future_unlock(future);
+    return enters;
+}
+
+/* One callback, in asyncio's order, and those that were left to it. */
+static void run_turn(struct sheaf__node *node, sheaf_future *turn)
 {
     sheaf_future *future = sheaf_retain(callback_of(node)->future);
-    run_and_free(node);
-    sheaf__future_lock(future);
-    sheaf_future *ended = end_task(sheaf__future_extra(future)->drain, turn);
-    sheaf__future_unlock(future);
-    sheaf_release(ended);
+    if (enter_turn(node, future, turn)) {
+        while (node) {
+            run_and_free(node);
+            node = next_node(future, turn, 1);
+        }
+    }
     sheaf_release(future);
 }
 
@@ -291,10 +344,7 @@ static void publish_drain(sheaf_pool *pool, sheaf_future *drain)
     sheaf__add_acq_rel(&pool->spawned_outside, 1);
     if (worker && worker->pool == pool) {
         sheaf__worker_push(worker, &drain->job);
-    } else if (sheaf__load_acq(&pool->phase) != SHEAF__POOL_STOPPED) {
-        sheaf__runq_push(&pool->inject, &drain->job);
-        sheaf__idle_announce(&pool->idle);
-    } else {
+    } else if (!sheaf__pool_push_alive(pool, &drain->job)) {
         pool->ops->refuse(pool, &drain->job, SHEAF_CLOSED);
     }
 }
@@ -302,16 +352,6 @@ static void publish_drain(sheaf_pool *pool, sheaf_future *drain)
 static bool one_turn_each(const sheaf_pool *pool)
 {
     return pool->deterministic && !pool->seed;
-}
-
-/* Makes the record that a callback brought the task that runs callbacks of the future.
- * Requires: LOCK.  Returns: the reference to the one that did before, to be released */
-static sheaf_future *become_task(struct sheaf__drain *state, struct sheaf__node *node)
-{
-    sheaf_future *before = state->task;
-    state->task = sheaf_retain(callback_of(node)->drain);
-    callback_of(node)->drain = NULL;
-    return before;
 }
 
 /* task: its first reference is dropped here, the pool keeps a task that runs */
@@ -323,42 +363,79 @@ static void start_task(sheaf_future *task, sheaf_fn *fn, void *arg)
     sheaf_release(task);
 }
 
-static void start_turn(struct sheaf__node *node, sheaf_future *future)
+/* Starts a task of that callback's for its future, with the record that it has brought. */
+static void start_with_record(struct sheaf__node *node, sheaf_future *future)
 {
     sheaf_future *task = callback_of(node)->drain;
-    sheaf__future_lock(future);
-    sheaf_future *before = become_task(sheaf__future_extra(future)->drain, node);
-    sheaf__future_unlock(future);
-    sheaf_release(before);
-    start_task(task, turn_main, node);
-}
-
-/* The completer, or who adds to a finished future, has come to a callback: a drain takes over from
- * here, the one that runs or a new one.
- * Returns: whether that holds for the rest of the list as well */
-static bool start_drain(struct sheaf__node *node, sheaf_future *future)
-{
+    callback_of(node)->drain = NULL;
     if (one_turn_each(sheaf__future_pool(future))) {
-        start_turn(node, future);
-        return false;
-    }
-    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
-    sheaf_future *task = callback_of(node)->drain;
-    sheaf__future_lock(future);
-    bool start = !state->task;
-    if (start) {
-        become_task(state, node);
-    }
-    while (node) {
-        struct sheaf__node *next = node->next;
-        append_node(state, node);
-        node = next;
-    }
-    sheaf__future_unlock(future);
-    /* With a drain under way the nodes, and this future, may be gone from here on. */
-    if (start) {
+        start_task(task, turn_main, node);
+    } else {
         start_task(task, drain_main, sheaf_retain(future));
     }
+}
+
+/* In the step to DONE, for the first callback: from here on the future has a drain, or turns to
+ * come, and what follows is theirs.  Requires: LOCK */
+static void commit(struct sheaf__node *node, sheaf_future *future)
+{
+    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
+    if (one_turn_each(sheaf__future_pool(future))) {
+        for (; node; node = node->next) {
+            state->turns += is_callback(node);
+        }
+        return;
+    }
+    state->task = sheaf_retain(callback_of(node)->drain);
+    struct sheaf__node *rest = node->next;
+    node->next = NULL;
+    while (rest) {
+        struct sheaf__node *next = rest->next;
+        append_node(state, rest);
+        rest = next;
+    }
+}
+
+/* Requires: LOCK */
+static void prepend_node(struct sheaf__drain *state, struct sheaf__node *node)
+{
+    node->previous = NULL;
+    node->next = state->first;
+    if (state->first) {
+        state->first->previous = node;
+    } else {
+        state->last = node;
+    }
+    state->first = node;
+}
+
+static void notify_callback(struct sheaf__node *node, sheaf_future *future, bool locked)
+{
+    if (locked) {
+        commit(node, future);
+        return;
+    }
+    if (!one_turn_each(sheaf__future_pool(future))) {
+        sheaf__future_lock(future);
+        prepend_node(sheaf__future_extra(future)->drain, node);
+        sheaf__future_unlock(future);
+    }
+    start_with_record(node, future);
+}
+
+/* Adds a callback to a finished future.  Requires: LOCK.  Returns: whether its record is to start
+ * */
+static bool add_late(struct sheaf__drain *state, struct sheaf__node *node, bool turns)
+{
+    if (turns) {
+        state->turns++;
+        return true;
+    }
+    append_node(state, node);
+    if (state->task) {
+        return false;
+    }
+    state->task = sheaf_retain(callback_of(node)->drain);
     return true;
 }
 
@@ -376,19 +453,21 @@ int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
     if (sheaf__future_done(future) && sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED) {
         return SHEAF_CLOSED;
     }
-    struct callback *callback = need_drain_state(future) ? new_callback(future, fn, arg) : NULL;
+    struct sheaf__drain *state = need_drain_state(future);
+    struct callback *callback = state ? new_callback(future, fn, arg) : NULL;
     if (!callback) {
         return SHEAF_NOMEM;
     }
+    bool start = false;
     sheaf__future_lock(future);
-    bool done = sheaf__future_done(future);
-    if (!done) {
+    if (sheaf__future_done(future)) {
+        start = add_late(state, &callback->node, one_turn_each(pool));
+    } else {
         sheaf__future_add_node(future, &callback->node);
     }
     sheaf__future_unlock(future);
-    if (done) {
-        callback->node.next = NULL;
-        start_drain(&callback->node, future);
+    if (start) {
+        start_with_record(&callback->node, future);
     }
     return SHEAF_OK;
 }
@@ -434,14 +513,68 @@ size_t sheaf_remove_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
     return count;
 }
 
-/* The drain that runs on the future's behalf, with a reference; or NULL. */
-static sheaf_future *running_drain(sheaf_future *future)
+/* The drain state of a future that may still run callbacks, or NULL.  Requires: LOCK */
+static struct sheaf__drain *busy_drain(sheaf_future *future)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    struct sheaf__drain *state = extra ? extra->drain : NULL;
+    return state && !is_idle(state) ? state : NULL;
+}
+
+/* Returns: false when no callback runs */
+static bool add_waiter(sheaf_future *future, struct drain_waiter *waiter)
 {
     sheaf__future_lock(future);
-    struct sheaf__extra *extra = sheaf__future_extra(future);
-    sheaf_future *drain = extra && extra->drain ? sheaf_retain(extra->drain->task) : NULL;
+    struct sheaf__drain *state = busy_drain(future);
+    if (state) {
+        waiter->next = state->waiters;
+        state->waiters = waiter;
+    }
     sheaf__future_unlock(future);
-    return drain;
+    return state != NULL;
+}
+
+static void remove_waiter(sheaf_future *future, const struct drain_waiter *waiter)
+{
+    sheaf__future_lock(future);
+    struct drain_waiter **at = &sheaf__future_extra(future)->drain->waiters;
+    while (*at && *at != waiter) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = waiter->next;
+    }
+    sheaf__future_unlock(future);
+}
+
+/* One sleep until no callback of the future runs: not an await of the drain, which no request is
+ * to reach and which nobody is to call.
+ *
+ * Returns: SHEAF_OK to look again; SHEAF_CANCELLED, SHEAF_NOMEM */
+static int wait_for_drain(sheaf_future *future)
+{
+    struct sheaf__sleep sleep;
+    struct drain_waiter self;
+    SHEAF_TRY(sheaf__sleep_begin(&sleep, "callbacks", SHEAF_FOREVER));
+    self.wait = sleep.wait;
+    if (!add_waiter(future, &self)) {
+        sheaf__sleep_abandon(&sleep);
+        return SHEAF_OK;
+    }
+    uint32_t reason = sheaf__sleep_end(&sleep);
+    remove_waiter(future, &self);
+    return reason == SHEAF__WAIT_CANCEL ? sheaf__task_deliver(sleep.task) : SHEAF_OK;
+}
+
+/* Whether callbacks may still run, and whether it is one of them that asks. */
+static bool look_at_drain(sheaf_future *future, bool *inside)
+{
+    sheaf_future *self = sheaf__worker_current(sheaf__worker_self());
+    sheaf__future_lock(future);
+    struct sheaf__drain *state = busy_drain(future);
+    *inside = state && self && state->task == self;
+    sheaf__future_unlock(future);
+    return state != NULL;
 }
 
 int sheaf_remove_done_and_wait(sheaf_future *future, sheaf_done_fn *fn, void *arg)
@@ -453,12 +586,9 @@ int sheaf_remove_done_and_wait(sheaf_future *future, sheaf_done_fn *fn, void *ar
     if (sheaf__future_flags(future) & SHEAF__JOB_STATIC) {
         return SHEAF_OK;
     }
-    sheaf_future *drain;
-    while ((drain = running_drain(future)) != NULL) {
-        bool inside = drain == sheaf__worker_current(sheaf__worker_self());
-        int status = inside ? SHEAF_STATE : sheaf__future_wait(drain, SHEAF_FOREVER);
-        sheaf_release(drain);
-        SHEAF_TRY(status);
+    bool inside;
+    while (look_at_drain(future, &inside)) {
+        SHEAF_TRY(inside ? SHEAF_STATE : wait_for_drain(future));
     }
     return SHEAF_OK;
 }

@@ -24,6 +24,7 @@ struct request {
     sheaf_error *message;       /* borrowed, may be NULL */
     struct sheaf__extra *spare; /* where a task without an extra part keeps the message */
     sheaf_future *last_held;    /* to be let go when no LOCK is held any more */
+    sheaf_future *unrun;        /* claimed, and to be ended then: its pool is dead */
 };
 
 /* ---------------------------------------------------------------- the counts; LOCK is held */
@@ -57,6 +58,19 @@ static void clear_undelivered(sheaf_future *task)
 {
     sheaf__store_rlx(&task->job.asked, asked_of(task) & ~SHEAF__ASKED_UNDELIVERED_MASK);
     sheaf__and_acq_rel(&task->job.word, ~SHEAF__WORD_CANCEL);
+}
+
+/* Takes so many back of those that are undelivered; a count that is full stands for any number.
+ * Returns: whether none is left */
+static bool take_undelivered(sheaf_future *task, uint32_t some)
+{
+    uint32_t all = asked_of(task) & SHEAF__ASKED_UNDELIVERED_MASK;
+    if (some < all) {
+        sheaf__store_rlx(&task->job.asked, asked_of(task) - some);
+        return false;
+    }
+    clear_undelivered(task);
+    return true;
 }
 
 static void set_passed(sheaf_future *task)
@@ -118,12 +132,18 @@ static sheaf_future *awaited_future(uintptr_t awaiting)
 
 /* A task that has not started ends cancelled soon, not behind all the work before it.  In the
  * deterministic mode it keeps its turn, as in asyncio. */
-static void hurry(sheaf_future *task)
+static void hurry(sheaf_future *task, struct request *request)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
+    /* Which pool a frame's task is of is known only where it lies in the own deque. */
+    if ((sheaf__future_flags(task) & SHEAF__JOB_FRAME) &&
+        !(worker && sheaf__deque_holds(&worker->deque, &task->job))) {
+        return;
+    }
     sheaf_pool *pool = sheaf__future_pool(task);
-    if (pool && !pool->deterministic && sheaf__task_claim(pool, worker, task)) {
-        sheaf__pool_hurry(pool, &task->job);
+    if (pool && !pool->deterministic && sheaf__task_claim(pool, worker, task) &&
+        !sheaf__pool_hurry(pool, &task->job)) {
+        request->unrun = task;
     }
 }
 
@@ -149,7 +169,7 @@ static sheaf_future *place_request(sheaf_future *task, struct request *request)
     if (sheaf__load_acq(&task->job.state) == SHEAF__QUEUED) {
         keep_message(task, request);
         set_undelivered(task);
-        hurry(task);
+        hurry(task, request);
         return NULL;
     }
     if (sheaf__future_flags(task) & SHEAF__JOB_MASKED) {
@@ -179,7 +199,7 @@ static bool leave_for_a_moment(sheaf_future *task, sheaf_future *next, struct re
     if (sheaf__future_done(task) || !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL)) {
         return false;
     }
-    clear_undelivered(task);
+    take_undelivered(task, SHEAF__ASKED_UNDELIVERED);
     return true;
 }
 
@@ -197,9 +217,8 @@ static sheaf_future *reach_awaited(sheaf_future *task, struct request *request)
                 return next;
             }
             sheaf__future_unlock(next);
-            /* It ended just now: the task is on its way back and hears of the request itself, and
-             * keeps it meanwhile: what is let go here is not the last reference. */
-            sheaf__future_unhold(next);
+            /* It ended just now: the task is on its way back and hears of the request itself. */
+            sheaf__future_unhold_later(next, &request->last_held);
             ask_here(task, 0, request);
             return NULL;
         }
@@ -207,6 +226,35 @@ static sheaf_future *reach_awaited(sheaf_future *task, struct request *request)
         next = ours ? place_request(task, request) : NULL;
     }
     return NULL;
+}
+
+/* Finds out that a walk goes in a circle: R. P. Brent, "An improved Monte Carlo factorization
+ * algorithm", 1980.  Only circles of timed waits exist; they end by themselves. */
+struct laps {
+    const sheaf_future *mark; /* compared only */
+    size_t steps;
+    size_t limit;
+};
+
+static bool goes_round(struct laps *laps, const sheaf_future *at)
+{
+    if (at == laps->mark) {
+        return true;
+    }
+    if (laps->steps++ == laps->limit) {
+        laps->mark = at;
+        laps->steps = 0;
+        laps->limit = laps->limit * 2 + 1;
+    }
+    return false;
+}
+
+/* Leaves a request that has come round with the future that it came to. */
+static void ask_last(sheaf_future *future, struct request *request)
+{
+    ask_here(future, 0, request);
+    sheaf__future_unlock(future);
+    sheaf__future_unhold_later(future, &request->last_held);
 }
 
 /* Asks a future that is held, not done, its LOCK taken; lets it go.
@@ -235,11 +283,19 @@ static bool ask(sheaf_future *future, struct request *request)
     sheaf__future_lock(future);
     bool taken = !sheaf__future_done(future);
     if (taken) {
+        struct laps laps = {.mark = NULL};
         sheaf__future_hold(future);
-        while (future) {
+        while (future && !(sheaf__future_is_task(future) && goes_round(&laps, future))) {
             future = ask_one(future, request);
         }
+        if (future) {
+            ask_last(future, request);
+        }
         sheaf__future_unhold_all(request->last_held);
+        if (request->unrun) {
+            sheaf_pool *pool = sheaf__future_pool(request->unrun);
+            pool->ops->refuse(pool, &request->unrun->job, SHEAF_CLOSED);
+        }
     } else {
         sheaf__future_unlock(future);
     }
@@ -315,14 +371,15 @@ bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future)
     struct sheaf__extra *extra = sheaf__future_extra(task);
     sheaf__future_lock(task);
     sheaf_error *message = sheaf_error_retain(extra ? extra->message : NULL);
+    uint32_t seen = asked_of(task) & SHEAF__ASKED_UNDELIVERED_MASK;
     sheaf__future_unlock(task);
     bool taken = sheaf__future_ask(future, SHEAF_ORIGIN_AWAITER, message);
     if (taken) {
         sheaf_error *kept = NULL;
         sheaf__future_lock(task);
-        clear_undelivered(task);
+        bool all = take_undelivered(task, seen);
         set_passed(task);
-        if (extra) {
+        if (extra && all) {
             kept = extra->message;
             extra->message = NULL;
         }
@@ -336,6 +393,13 @@ bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future)
 bool sheaf__task_was_passed_on(const sheaf_future *task)
 {
     return asked_of(task) & SHEAF__ASKED_PASSED;
+}
+
+void sheaf__task_forget_passed(sheaf_future *task)
+{
+    sheaf__future_lock(task);
+    sheaf__store_rlx(&task->job.asked, asked_of(task) & ~SHEAF__ASKED_PASSED);
+    sheaf__future_unlock(task);
 }
 
 void sheaf__task_note_cancelled(sheaf_future *task)
@@ -402,9 +466,13 @@ static void set_flag(sheaf_future *task, uint32_t flag, bool on)
     sheaf__future_unlock(task);
 }
 
-void sheaf__task_mark_swept(sheaf_future *task)
+bool sheaf__task_mark_swept(sheaf_future *task)
 {
-    set_flag(task, SHEAF__JOB_SWEPT, true);
+    sheaf__future_lock(task);
+    uint32_t flags = sheaf__future_flags(task);
+    sheaf__store_rlx(&task->job.flags, (uint8_t)(flags | SHEAF__JOB_SWEPT));
+    sheaf__future_unlock(task);
+    return !(flags & SHEAF__JOB_SWEPT);
 }
 
 int sheaf_mask_begin(void)
@@ -456,9 +524,9 @@ static sheaf_future *follow(sheaf_future *at)
     sheaf_future *next = NULL;
     sheaf__future_lock(at);
     if (sheaf__load_acq(&at->job.state) == SHEAF__RUNNING) {
-        next = awaited_future(sheaf__load_seq(&at->job.up.awaiting));
+        next = awaited_future(read_awaiting(at));
         /* One that nobody has parked is running: it awaits nobody at this moment, and looks itself
-         * when it does. */
+         * when it does.  It is there: with LOCK held `at` does not go on. */
         if (next && sheaf__future_is_task(next) &&
             (sheaf__load_rlx(&next->job.word) & SHEAF__WORD_UNBIASED)) {
             sheaf__future_hold(next);
@@ -497,16 +565,18 @@ static bool leads_to(sheaf_future *future, const sheaf_future *task, struct chai
 {
     sheaf__future_hold(future);
     sheaf_future *at = future;
-    while (at && at != task) {
+    struct laps laps = {.mark = NULL};
+    while (at && at != task && !goes_round(&laps, at)) {
         if (chain) {
             add_to_chain(chain, at);
         }
         at = follow(at);
     }
+    bool found = at == task;
     if (at) {
         sheaf__future_unhold(at);
     }
-    return at != NULL;
+    return found;
 }
 
 int sheaf__task_check_cycle(sheaf_future *task, sheaf_future *future)

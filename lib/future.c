@@ -26,13 +26,27 @@ static bool is_ours(const sheaf_future *future)
             sheaf__deque_holds(&worker->deque, &future->job));
 }
 
-/* O2.  Requires: UNBIASED was just set by this caller. */
-static void revoke(sheaf_future *future)
+/* Whether an inspection is under way that may have marked the task UNBIASED and has not had its
+ * fence yet.  It marks tasks of its pool only, and no frame. */
+static bool is_inspected(const sheaf_future *future)
 {
-    if (is_ours(future)) {
+    uint32_t others = SHEAF__JOB_BARE | SHEAF__JOB_STATIC | SHEAF__JOB_FRAME;
+    /* seq_cst: the inspection lasts until after its fence. */
+    return !(sheaf__future_flags(future) & others) &&
+           sheaf__load_seq(&sheaf__future_pool(future)->inspecting);
+}
+
+/* O2.
+ *
+ *   before  the word as it was before this caller took LOCK with UNBIASED */
+static void revoke(sheaf_future *future, uint32_t before)
+{
+    if (before & SHEAF__WORD_DONE) {
         return;
     }
-    sheaf__fence_heavy();
+    if ((!(before & SHEAF__WORD_UNBIASED) || is_inspected(future)) && !is_ours(future)) {
+        sheaf__fence_heavy();
+    }
     unsigned turns = 0;
     uint8_t state;
     /* acquire: a runner that has completed the biased way has published the outcome. */
@@ -51,9 +65,7 @@ void sheaf__future_lock(sheaf_future *future)
         /* seq_cst: O1, and the order against `awaiting` in lib/cancel.c and lib/await.c. */
         uint32_t word = sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
         if (!(word & SHEAF__WORD_LOCK)) {
-            if (!(word & SHEAF__WORD_UNBIASED)) {
-                revoke(future);
-            }
+            revoke(future, word);
             return;
         }
         while (sheaf__load_rlx(&future->job.word) & SHEAF__WORD_LOCK) {
@@ -73,9 +85,7 @@ bool sheaf__future_try_lock(sheaf_future *future)
         }
         uint32_t word = sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
         if (!(word & SHEAF__WORD_LOCK)) {
-            if (!(word & SHEAF__WORD_UNBIASED)) {
-                revoke(future);
-            }
+            revoke(future, word);
             return true;
         }
     }
@@ -189,7 +199,8 @@ struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future)
 
 /* ---------------------------------------------------------------- the last reference */
 
-size_t sheaf__future_name_text(const sheaf_future *future, char *buffer, size_t size)
+/* Requires: LOCK, or no extra part */
+static size_t write_name(const sheaf_future *future, char *buffer, size_t size)
 {
     struct sheaf__extra *extra = sheaf__future_extra(future);
     const char *name = extra ? extra->name : NULL;
@@ -199,6 +210,19 @@ size_t sheaf__future_name_text(const sheaf_future *future, char *buffer, size_t 
         : number ? snprintf(buffer, size, "task-%llu", number)
                  : snprintf(buffer, size, "%s", sheaf__future_is_task(future) ? "task" : "promise");
     return length < 0 ? 0 : (size_t)length;
+}
+
+size_t sheaf__future_name_text(const sheaf_future *given, char *buffer, size_t size)
+{
+    /* The LOCK is not part of what const promises. */
+    sheaf_future *future = (sheaf_future *)(uintptr_t)given;
+    if (!sheaf__future_extra(future)) {
+        return write_name(future, buffer, size);
+    }
+    sheaf__future_lock(future);
+    size_t length = write_name(future, buffer, size);
+    sheaf__future_unlock(future);
+    return length;
 }
 
 #define NAME_TOLD 128
@@ -301,8 +325,8 @@ static sheaf_pool *outside_of(sheaf_future *future)
  * waited for the promise have been woken. */
 static void leave_outside(sheaf_pool *pool)
 {
-    if (pool) {
-        sheaf__sub_seq(&pool->outside, 1);
+    if (pool && sheaf__sub_seq(&pool->outside, 1) == 1) {
+        sheaf__idle_wake_one(&pool->idle); /* to look again */
     }
 }
 
@@ -316,20 +340,21 @@ static void drop_pending(sheaf_future *promise)
     destroy(promise);
 }
 
-/* Drops a reference while the future is not done: the runner, if it comes later, finds none.  Takes
- * no LOCK: it is also called with that of another future held (lib/cancel.c).
+/* Drops a reference while the future is not done: the runner, if it comes later, finds none.
  *
- * Returns: false when it is done after all; nothing has changed */
+ * Requires: no LOCK is held
+ * Returns:  false when it is done after all; nothing has changed */
 static bool release_pending(sheaf_future *future)
 {
-    /* seq_cst: O1. */
-    if (!(sheaf__or_seq(&future->job.word, SHEAF__WORD_UNBIASED) & SHEAF__WORD_UNBIASED)) {
-        revoke(future);
+    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_UNBIASED) || is_inspected(future)) {
+        /* Who else comes waits for the LOCK until the bias is gone. */
+        sheaf__future_lock(future);
+        sheaf__future_unlock(future);
     }
     bool is_promise = !sheaf__future_is_task(future);
     uint32_t word = sheaf__load_acq(&future->job.word);
     do {
-        if (word & SHEAF__WORD_DONE) {
+        if ((word & SHEAF__WORD_DONE) || sheaf__future_done(future)) {
             return false;
         }
         check_referenced(word);
@@ -489,14 +514,27 @@ void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future)
         struct sheaf__node *node = list;
         list = node->next;
         if (!node->wait) {
-            if (node->notify(node, future)) {
-                return;
-            }
+            node->notify(node, future, false);
         } else if (!sheaf__wake(node->wait, SHEAF__WAIT_DONE)) {
             /* release: the sleeper may leave its frame once it sees this. */
             sheaf__store_rel(&node->place, SHEAF__NODE_PASSED);
         }
         /* The node, and with the last one the future, may be gone from here on. */
+    }
+}
+
+/* Tells the first node that is no sleeper what is about to come.  Requires: LOCK */
+static void announce_done(struct sheaf__node *list, sheaf_future *future)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    if (!extra || !extra->drain) {
+        return;
+    }
+    while (list && list->wait) {
+        list = list->next;
+    }
+    if (list) {
+        list->notify(list, future, true);
     }
 }
 
@@ -531,6 +569,7 @@ void sheaf__future_finish_locked(sheaf_future *future, int status)
     take_stamp(future);
     sheaf_pool *outside = outside_of(future);
     struct sheaf__node *list = detach_nodes(future);
+    announce_done(list, future);
     if (publish_done(future)) {
         destroy(future);
         return;
@@ -565,11 +604,22 @@ static int settle_late_request(sheaf_future *future, int status, struct dropped 
     return SHEAF_CANCELLED;
 }
 
+/* What runs on the worker from here on is the task below on the stack: what a completion calls, a
+ * drop or a hook, must not see one that may be gone. */
+static void step_back(const sheaf_future *future)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (worker && sheaf__load_rlx(&worker->current) == future) {
+        sheaf__store_rlx(&worker->current, future->in.enclosing);
+    }
+}
+
 static void finish_locking(sheaf_future *future, int status)
 {
     struct dropped dropped = {.drop = NULL};
     sheaf__future_lock(future);
     status = settle_late_request(future, status, &dropped);
+    step_back(future);
     sheaf__future_finish_locked(future, status);
     /* The future may be gone from here on. */
     if (dropped.drop) {
@@ -781,10 +831,10 @@ size_t sheaf_future_name(const sheaf_future *given, char *buffer, size_t size)
         return sheaf__future_name_text(future, buffer, size);
     }
     sheaf__future_lock(future);
-    if (!extra->name && !extra->number) {
+    if (pool && !extra->name && !extra->number) {
         extra->number = sheaf__add_rlx(&pool->names, 1) + 1;
     }
-    size_t length = sheaf__future_name_text(future, buffer, size);
+    size_t length = write_name(future, buffer, size);
     sheaf__future_unlock(future);
     return length;
 }

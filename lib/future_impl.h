@@ -27,7 +27,7 @@
  * Bias.  A task that nobody but its maker's worker has touched completes by plain stores:
  *
  *     runner                                     who comes from outside (revoke)
- *     R1 state = FINISHING                       O1 word |= UNBIASED
+ *     R1 state = FINISHING                       O1 word |= UNBIASED LOCK
  *        light fence                                heavy fence
  *     R2 read word                               O2 read state
  *     R3 word is one reference: state = DONE        while FINISHING: wait
@@ -35,7 +35,9 @@
  *
  *   Forbidden: R2 sees no flag and O2 sees RUNNING.  So either the runner takes the locked way, or
  *   the outsider waits until the runner has decided.  From then on only `word` counts, and it has
- *   one winner.  A thief marks what it steals UNBIASED under the victim's lock; tasks from outside,
+ *   one winner.  O1 takes LOCK as well, so that who finds the mark set knows the fence behind it;
+ *   an inspection marks without LOCK: while one is under way the fence is issued all the same.
+ *   A thief marks what it steals UNBIASED under the victim's lock; tasks from outside,
  *   promises, and a task that suspends are UNBIASED without a heavy fence, since nobody else runs
  *   them at that moment.  Where the fences are full every task is born UNBIASED: the biased way
  *   would cost the same fence and give less.
@@ -145,9 +147,10 @@ struct sheaf__node {
     struct sheaf__node *previous;
     /* A sleeper, or NULL. */
     struct sheaf__wait *wait;
-    /* Called instead when there is no sleeper, without a lock.  The node may be freed in it.
-     * Returns: true when it has taken over the rest of the list (lib/callback.c) */
-    bool (*notify)(struct sheaf__node *node, sheaf_future *future);
+    /* Called instead when there is no sleeper: of the first such node with LOCK held, before the
+     * step to DONE, when it may take over what follows it in the list; of all that are left then
+     * once more without a lock, when the node may be freed in it (lib/callback.c). */
+    void (*notify)(struct sheaf__node *node, sheaf_future *future, bool locked);
     SHEAF__ATOMIC(uint8_t) place; /* enum sheaf__node_place */
 };
 
@@ -276,8 +279,8 @@ void sheaf__task_set_raised(sheaf_future *task, sheaf_error *error);
  * Requires: done */
 int sheaf__future_read(sheaf_future *future, sheaf_future *task, sheaf_value *value);
 
-/* The name as text into a buffer, as snprintf. */
-size_t sheaf__future_name_text(const sheaf_future *future, char *buffer, size_t size);
+/* The name as text into a buffer, as snprintf.  LOCK is taken inside. */
+size_t sheaf__future_name_text(const sheaf_future *given, char *buffer, size_t size);
 
 /* ---------------------------------------------------------------- waiting (lib/await.c) */
 
@@ -364,8 +367,11 @@ void sheaf__task_note_cancelled(sheaf_future *task);
 /* Whether a request to the task went on to what it awaited, and that is not noted yet. */
 bool sheaf__task_was_passed_on(const sheaf_future *task);
 
-/* Marks a task as asked by the shutdown that is under way. */
-void sheaf__task_mark_swept(sheaf_future *task);
+/* The wait that a request went on to has ended, and not by the request. */
+void sheaf__task_forget_passed(sheaf_future *task);
+
+/* Marks a task as asked by the shutdown that is under way.  Returns: false when it was already */
+bool sheaf__task_mark_swept(sheaf_future *task);
 
 /* Checks whether a wait of `task` for `future` would close a circle of direct awaits. */
 int sheaf__task_check_cycle(sheaf_future *task, sheaf_future *future);

@@ -82,26 +82,29 @@ static bool is_record(sheaf_pool *pool, const sheaf_future *task)
     return task && sheaf__depot_owns(&pool->depot, task);
 }
 
+/* I1.  seq_cst: not before the store to `inspecting`. */
 static void mark_running(sheaf_pool *pool)
 {
     for (unsigned i = 0; i < pool->worker_count; i++) {
-        sheaf_future *task = sheaf__load_rlx(&pool->workers[i].current);
-        if (is_record(pool, task)) {
-            sheaf__or_rlx(&task->job.word, SHEAF__WORD_UNBIASED);
+        struct sheaf__worker *worker = &pool->workers[i];
+        sheaf_future *task = sheaf__load_rlx(&worker->current);
+        worker->marked = is_record(pool, task) ? task : NULL;
+        if (worker->marked) {
+            sheaf__or_seq(&task->job.word, SHEAF__WORD_UNBIASED);
         }
     }
 }
 
 static void add_running(struct search *search, struct sheaf__worker *worker)
 {
-    sheaf_pool *pool = search->pool;
     sheaf_future *task = sheaf__load_rlx(&worker->current);
     if (worker == sheaf__worker_self()) {
         add_stack(search, task);
         return;
     }
-    if (!is_record(pool, task) || !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED) ||
-        sheaf__load_acq(&task->job.state) != SHEAF__RUNNING ||
+    /* Only what was marked before the fence: a mark of others says nothing about this inspection.
+     * */
+    if (!task || task != worker->marked || sheaf__load_acq(&task->job.state) != SHEAF__RUNNING ||
         sheaf__load_acq(&worker->current) != task) { /* I2 */
         return;
     }
@@ -130,7 +133,7 @@ static void add_runq(struct search *search, struct sheaf__runq *queue)
 
 static void add_entry(void *context, struct sheaf__job *job)
 {
-    add_job(context, job);
+    add_job((struct search *)context, job);
 }
 
 static void add_parked(struct search *search)
@@ -149,8 +152,8 @@ static void add_parked(struct search *search)
 
 static int by_address(const void *a, const void *b)
 {
-    const sheaf_future *const *left = a;
-    const sheaf_future *const *right = b;
+    const sheaf_future *const *left = (const sheaf_future *const *)a;
+    const sheaf_future *const *right = (const sheaf_future *const *)b;
     return (*left > *right) - (*left < *right);
 }
 

@@ -425,8 +425,7 @@ size_t sheaf__pool_unfinished(sheaf_pool *pool)
 /* Whether nothing can run.  Requires: rest_lock */
 static bool is_at_rest(sheaf_pool *pool)
 {
-    return !sheaf__pool_has_work(pool) &&
-           sheaf__idle_sleepers(&pool->idle) == pool->worker_count;
+    return !sheaf__pool_has_work(pool) && sheaf__idle_sleepers(&pool->idle) == pool->worker_count;
 }
 
 /* Wakes the task that waits for this moment.  Under rest_lock it cannot leave its wait meanwhile.

@@ -181,8 +181,7 @@ static void refuse_queued(sheaf_pool *pool)
 static void abandon_tasks(sheaf_pool *pool)
 {
     refuse_queued(pool);
-    SHEAF__LIST_EACH(link, &pool->fibers.all)
-    {
+    SHEAF__LIST_EACH (link, &pool->fibers.all) {
         abandon_stack(sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current));
     }
     /* What these ends have made runnable is not run either; what comes later is refused at once. */

@@ -162,38 +162,44 @@ static void leave_ring(struct mutex *mutex, struct waiter *waiter)
 }
 
 /* What a finished sleep means: the mutex is held, or the waiter has left.
- * Returns: SHEAF_OK, SHEAF_TIMEOUT, SHEAF_CANCELLED */
+ *
+ *   taken  receives whether it is held
+ *
+ * Returns: SHEAF_OK, SHEAF_TIMEOUT, SHEAF_CANCELLED; with SHEAF_OK and no mutex the request that
+ *          ended the sleep was withdrawn */
 static int settle_lock(struct mutex *mutex, struct waiter *waiter, struct sheaf__sleep *sleep,
-                       uint32_t reason)
+                       uint32_t reason, bool *taken)
 {
+    *taken = sleep->handed;
+    if (!sleep->handed) {
+        leave_ring(mutex, waiter);
+    }
     if (reason == SHEAF__WAIT_DONE) {
         return SHEAF_OK;
     }
-    if (sleep->handed) {
+    int status = reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : sheaf__task_deliver(sleep->task);
+    if (status != SHEAF_OK && sleep->handed) {
         unlock(mutex);
-    } else {
-        leave_ring(mutex, waiter);
+        *taken = false;
     }
-    if (reason == SHEAF__WAIT_TIMEOUT) {
-        return SHEAF_TIMEOUT;
-    }
-    return sheaf__task_deliver(sleep->task);
+    return status;
 }
 
 /* One pass at the mutex.  Returns: as settle_lock(); SHEAF_NOMEM */
-static int lock_once(struct mutex *mutex, sheaf_time deadline, bool deaf)
+static int lock_once(struct mutex *mutex, sheaf_time deadline, bool deaf, bool *taken)
 {
     struct sheaf__sleep sleep;
     struct waiter waiter = {.mutex = mutex};
     SHEAF_TRY(deaf ? sheaf__sleep_begin_deaf(&sleep)
                    : sheaf__sleep_begin(&sleep, "a mutex", deadline));
     waiter.wait = sleep.wait;
-    if (lock_or_queue(mutex, &waiter)) {
+    *taken = lock_or_queue(mutex, &waiter);
+    if (*taken) {
         sheaf__sleep_abandon(&sleep);
         return SHEAF_OK;
     }
     uint32_t reason = sheaf__sleep_end(&sleep);
-    return settle_lock(mutex, &waiter, &sleep, reason);
+    return settle_lock(mutex, &waiter, &sleep, reason, taken);
 }
 
 /* Takes the mutex whatever requests come: a sleep that nothing interrupts needs no memory in a
@@ -201,10 +207,8 @@ static int lock_once(struct mutex *mutex, sheaf_time deadline, bool deaf)
 static void lock_deaf(struct mutex *mutex)
 {
     unsigned turns = 0;
-    if (try_lock(mutex)) {
-        return;
-    }
-    while (lock_once(mutex, SHEAF_FOREVER, true) != SHEAF_OK) {
+    bool taken = try_lock(mutex);
+    while (!taken && lock_once(mutex, SHEAF_FOREVER, true, &taken) != SHEAF_OK) {
         sheaf__spin_wait(&turns);
     }
 }
@@ -215,9 +219,12 @@ int sheaf_lock_until(sheaf_mutex *given, sheaf_time deadline)
         return SHEAF_INVALID;
     }
     struct mutex *mutex = of_mutex(given);
-    int status = try_lock(mutex) ? SHEAF_OK : lock_once(mutex, deadline, false);
-    /* A request that was withdrawn between its wake-up and its delivery interrupts nothing. */
-    return status;
+    bool taken = try_lock(mutex);
+    while (!taken) {
+        /* A request that was withdrawn between its wake-up and its delivery ends nothing. */
+        SHEAF_TRY(lock_once(mutex, deadline, false, &taken));
+    }
+    return SHEAF_OK;
 }
 
 int sheaf_lock(sheaf_mutex *mutex)

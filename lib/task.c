@@ -17,11 +17,12 @@ static sheaf_future *current_task(void)
 
 /* ---------------------------------------------------------------- running */
 
-void sheaf__task_finish_unrun(sheaf_future *future, int status)
+/* arg: what the body would have been given */
+static void finish_unrun(sheaf_future *future, void *arg, int status)
 {
     struct sheaf__extra *extra = sheaf__future_extra(future);
     if (extra && extra->arg_drop) {
-        extra->arg_drop(future->in.arg);
+        extra->arg_drop(arg);
     }
     sheaf__future_lock(future);
     extra = sheaf__future_extra(future);
@@ -33,15 +34,34 @@ void sheaf__task_finish_unrun(sheaf_future *future, int status)
     sheaf__future_finish_locked(future, status);
 }
 
+void sheaf__task_finish_unrun(sheaf_future *future, int status)
+{
+    finish_unrun(future, future->in.arg, status);
+}
+
 SHEAF__COLD bool sheaf__task_may_start(sheaf_future *task, void *arg)
 {
     sheaf__future_wait_unlocked(task);
     if (!(sheaf__load_acq(&task->job.word) & SHEAF__WORD_CANCEL)) {
         return true;
     }
-    task->in.arg = arg;
-    sheaf__task_finish_unrun(task, SHEAF_CANCELLED);
+    /* It was announced as running: inspections are let pass, and what is dropped runs in the task
+     * below on the stack. */
+    struct sheaf__worker *worker = sheaf__worker_self();
+    sheaf__store_rlx(&task->job.state, SHEAF__ENDING);
+    sheaf__inspect_pass(worker->pool);
+    sheaf__store_rlx(&worker->current, task->in.enclosing);
+    finish_unrun(task, arg, SHEAF_CANCELLED);
     return false;
+}
+
+/* A spawn that makes no task: its argument is given up like that of a task that never runs. */
+static sheaf_future *fail_spawn(const sheaf_spawn_options *options, void *arg, int status)
+{
+    if (options->arg_drop) {
+        options->arg_drop(arg);
+    }
+    return sheaf__future_failed(status);
 }
 
 static void refuse_task(struct sheaf_pool *pool, struct sheaf__job *job, int status)
@@ -106,7 +126,7 @@ bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_fut
     if (where >= pool->worker_count) {
         return false;
     }
-    if (worker && where == worker->index) {
+    if (worker && worker->pool == pool && where == worker->index) {
         return sheaf__deque_claim(&worker->deque, &future->job);
     }
     return sheaf__deque_claim_foreign(&pool->workers[where].deque, &future->job,
@@ -147,6 +167,8 @@ static bool publish(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future
         return true;
     }
     sheaf__add_acq_rel(&pool->refused, 1);
+    /* Who waits for the pool to come to rest may have counted this one as still to end. */
+    sheaf__idle_wake_one(&pool->idle);
     return false;
 }
 
@@ -243,17 +265,17 @@ sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn
     sheaf_future *maker = sheaf__worker_current(worker);
     sheaf_pool *pool = options->pool ? options->pool : worker ? worker->pool : sheaf_pool_default();
     if (!options_fit(options, fn, arg)) {
-        return sheaf__future_failed(SHEAF_INVALID);
+        return fail_spawn(options, arg, SHEAF_INVALID);
     }
     sheaf_future *future = pool ? sheaf__future_new(pool, worker) : NULL;
     if (!future) {
-        return sheaf__future_failed(SHEAF_NOMEM);
+        return fail_spawn(options, arg, SHEAF_NOMEM);
     }
     sheaf__record_fill(future, flags_of(options), born(worker, pool) | SHEAF__WORD_EXTRA);
     future->extra = new_extra(options, maker, &arg);
     if (!future->extra) {
         sheaf__depot_give(&pool->depot, future);
-        return sheaf__future_failed(SHEAF_NOMEM);
+        return fail_spawn(options, arg, SHEAF_NOMEM);
     }
     future->fn = fn;
     future->in.arg = arg;
@@ -400,9 +422,7 @@ int sheaf_yield(void)
     if (!task) {
         return SHEAF_NOTASK;
     }
-    if (!(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED)) {
-        sheaf__tasks_unbias(task);
-    }
+    sheaf__tasks_unbias(task);
     sheaf__worker_yield(worker);
     return sheaf__task_is_asked(task) ? sheaf__task_deliver(task) : SHEAF_OK;
 }
@@ -410,9 +430,14 @@ int sheaf_yield(void)
 int sheaf_sleep_until(sheaf_time deadline)
 {
     struct sheaf__sleep sleep;
-    SHEAF_TRY(sheaf__sleep_begin(&sleep, "a timer", deadline));
-    uint32_t reason = sheaf__sleep_end(&sleep);
-    return reason == SHEAF__WAIT_CANCEL ? sheaf__task_deliver(sleep.task) : SHEAF_OK;
+    do {
+        SHEAF_TRY(sheaf__sleep_begin(&sleep, "a timer", deadline));
+        if (sheaf__sleep_end(&sleep) != SHEAF__WAIT_CANCEL) {
+            return SHEAF_OK;
+        }
+        /* A request that was withdrawn meanwhile interrupts nothing: the sleep goes on. */
+    } while (sheaf__task_deliver(sleep.task) == SHEAF_OK);
+    return SHEAF_CANCELLED;
 }
 
 int sheaf_sleep(sheaf_duration duration)

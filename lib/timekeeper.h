@@ -14,7 +14,8 @@
 #include "lib/timer.h"
 
 struct sheaf__timekeeper {
-    pthread_mutex_t lock; /* rank 4, inside of rest_lock: guards the timers and the thread's fields; held over `fire` */
+    /* Rank 4, inside of rest_lock: guards the timers and the thread's fields; held over `fire`. */
+    pthread_mutex_t lock;
     pthread_cond_t sooner;
     struct sheaf__timers timers;
     pthread_t thread;

@@ -69,6 +69,7 @@ struct sheaf__worker {
     struct sheaf__runq late;   /* fibers that gave way; thieves take from it */
     struct sheaf__runq pinned; /* fibers tied to this worker */
     struct sheaf__bunk bunk;
+    struct sheaf_future *marked; /* by the inspection under way; guarded by its lock */
 };
 
 /* The worker that runs the caller; NULL on a plain thread.  Not to be kept over a suspension. */

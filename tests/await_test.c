@@ -402,6 +402,34 @@ static int a_circle_of_tasks_is_an_error_and_not_a_hang(void *arg, sheaf_value *
     return SHEAF_OK;
 }
 
+/* Three tasks on one stack; the innermost, which somebody has looked at, awaits the outermost. */
+static int await_the_outermost(void *arg, sheaf_value *result)
+{
+    char name[32];
+    sheaf_future_name(sheaf_current(), name, sizeof name);
+    return sheaf_await(arg, result);
+}
+
+static int await_a_child_that_does(void *arg, sheaf_value *result)
+{
+    (void)result;
+    return sheaf_join(sheaf_spawn(await_the_outermost, arg), NULL);
+}
+
+static int await_a_grandchild_that_does(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    return sheaf_join(sheaf_spawn(await_a_child_that_does, sheaf_current()), NULL);
+}
+
+static int a_circle_on_one_stack_is_an_error(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_future *outermost = sheaf_spawn(await_a_grandchild_that_does, NULL);
+    EXPECT_INT(sheaf_join(outermost, NULL), SHEAF_CYCLE);
+    return SHEAF_OK;
+}
+
 static const struct fixture_test tests[] = {
     THREAD_TEST(everybody_who_waits_gets_the_value),
     THREAD_TEST(everybody_who_waits_gets_the_same_error),
@@ -417,6 +445,7 @@ static const struct fixture_test tests[] = {
     TASK_TEST(a_cancellation_with_a_message_has_an_error_object),
     THREAD_TEST(a_future_of_another_pool_can_be_awaited),
     TASK_TEST(a_circle_of_tasks_is_an_error_and_not_a_hang),
+    TASK_TEST(a_circle_on_one_stack_is_an_error),
 };
 
 int main(void)

@@ -413,6 +413,94 @@ static void a_callback_needs_a_pool_that_can_run_it(struct fixture *f)
     sheaf_release(task);
 }
 
+/* ---------------------------------------------------------------- on their own */
+
+static int sleep_and_mark(void *arg, sheaf_future *future)
+{
+    struct before *b = arg;
+    (void)future;
+    EXPECT_INT(sheaf_sleep(SHEAF_MS(5)), SHEAF_OK);
+    sheaf__store_rel(&b->ran, 1);
+    return SHEAF_OK;
+}
+
+static int expect_mark(void *arg, sheaf_future *future)
+{
+    struct before *b = arg;
+    (void)future;
+    EXPECT_INT(sheaf__add_acq_rel(&b->ran, 1), 1);
+    return SHEAF_OK;
+}
+
+static int a_callback_that_suspends_holds_up_the_next(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    struct before b = {.promise = sheaf_promise(NULL)};
+    EXPECT_INT(sheaf_on_done(b.promise, sleep_and_mark, &b), SHEAF_OK);
+    EXPECT_INT(sheaf_on_done(b.promise, expect_mark, &b), SHEAF_OK);
+    EXPECT_INT(sheaf_resolve(b.promise, (sheaf_value){0}), SHEAF_OK);
+    EXPECT_INT(sheaf_remove_done_and_wait(b.promise, mark_ran, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf__load_acq(&b.ran), 2);
+    sheaf_release(b.promise);
+    return SHEAF_OK;
+}
+
+static int wait_for_callbacks(void *arg, sheaf_value *result)
+{
+    (void)result;
+    return sheaf_remove_done_and_wait(arg, mark_ran, NULL);
+}
+
+/* Before the callback has started, and while it sleeps. */
+static int a_request_to_who_waits_for_callbacks_does_not_reach_them(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    for (int turns = 0; turns < 5; turns += 4) {
+        struct before b = {.promise = sheaf_promise(NULL)};
+        EXPECT_INT(sheaf_on_done(b.promise, sleep_and_mark, &b), SHEAF_OK);
+        EXPECT_INT(sheaf_resolve(b.promise, (sheaf_value){0}), SHEAF_OK);
+        sheaf_future *waiter = sheaf_spawn(wait_for_callbacks, b.promise);
+        for (int i = 0; i < turns; i++) {
+            EXPECT_INT(sheaf_yield(), SHEAF_OK);
+        }
+        EXPECT(sheaf_cancel(waiter));
+        EXPECT_INT(sheaf_join(waiter, NULL), SHEAF_CANCELLED);
+        EXPECT_INT(sheaf_remove_done_and_wait(b.promise, mark_ran, NULL), SHEAF_OK);
+        EXPECT_INT(sheaf__load_acq(&b.ran), 1);
+        sheaf_release(b.promise);
+    }
+    return SHEAF_OK;
+}
+
+static const sheaf_local mood = {.name = "mood"};
+static char good[] = "good";
+
+static int set_mood(void *arg, sheaf_future *future)
+{
+    (void)arg, (void)future;
+    EXPECT_INT(sheaf_local_set(&mood, good), SHEAF_OK);
+    return SHEAF_OK;
+}
+
+static int expect_no_mood(void *arg, sheaf_future *future)
+{
+    (void)arg, (void)future;
+    EXPECT_PTR(sheaf_local_get(&mood), NULL);
+    return SHEAF_OK;
+}
+
+static int a_value_set_in_a_callback_is_not_seen_by_the_next(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_future *p = sheaf_promise(NULL);
+    EXPECT_INT(sheaf_on_done(p, set_mood, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_on_done(p, expect_no_mood, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_resolve(p, (sheaf_value){0}), SHEAF_OK);
+    EXPECT_INT(sheaf_remove_done_and_wait(p, mark_ran, NULL), SHEAF_OK);
+    sheaf_release(p);
+    return SHEAF_OK;
+}
+
 static const struct fixture_test tests[] = {
     THREAD_TEST(callbacks_run_once_in_the_order_of_registration),
     THREAD_TEST(a_finished_future_takes_callbacks_too),
@@ -427,6 +515,9 @@ static const struct fixture_test tests[] = {
     THREAD_TEST(remove_and_wait_returns_when_no_callback_runs),
     THREAD_TEST(a_registration_that_meets_the_completion_is_not_lost),
     THREAD_TEST(a_callback_needs_a_pool_that_can_run_it),
+    TASK_TEST(a_callback_that_suspends_holds_up_the_next),
+    TASK_TEST_ON(MODES_SINGLE, a_request_to_who_waits_for_callbacks_does_not_reach_them),
+    TASK_TEST(a_value_set_in_a_callback_is_not_seen_by_the_next),
 };
 
 int main(void)

@@ -371,6 +371,75 @@ static void completing_the_end_of_a_long_chain_takes_constant_stack(struct fixtu
     EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
 }
 
+static int swallow(void *arg, sheaf_value *result)
+{
+    EXPECT_INT(fixture_rest(arg, result), SHEAF_CANCELLED);
+    return SHEAF_OK;
+}
+
+/* The first child swallows the request of its awaiter; the second is cancelled by the awaiter. */
+static int await_two_children(void *arg, sheaf_value *result)
+{
+    (void)result;
+    EXPECT_INT(sheaf_join(sheaf_spawn(swallow, arg), NULL), SHEAF_OK);
+    sheaf_future *second = sheaf_spawn(rest, arg);
+    EXPECT(sheaf_cancel(second));
+    sheaf_error *error = NULL;
+    EXPECT_INT(sheaf_await_error(second, NULL, &error), SHEAF_OK);
+    sheaf_error_release(error);
+    EXPECT(sheaf_cancelled(second));
+    sheaf_release(second);
+    return SHEAF_OK;
+}
+
+static int a_request_that_a_child_swallowed_is_over(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_future *promise = sheaf_promise(NULL);
+    sheaf_future *task = sheaf_spawn(await_two_children, promise);
+    fixture_settle(1);
+    EXPECT(sheaf_cancel(task));
+    EXPECT_INT(sheaf_join(task, NULL), SHEAF_OK);
+    sheaf_release(promise);
+    return SHEAF_OK;
+}
+
+struct pair {
+    sheaf_future *tasks[2];
+    bool go;
+};
+
+static int await_the_other_for_a_while(void *arg, sheaf_value *result)
+{
+    struct pair *pair = arg;
+    while (!pair->go) {
+        SHEAF_TRY(sheaf_yield());
+    }
+    bool first = pair->tasks[0] == sheaf_current();
+    return sheaf_await_for(pair->tasks[first ? 1 : 0], SHEAF_MS(20), result);
+}
+
+/* Waits with a limit may form a circle, which the limits end. */
+static int a_request_goes_round_a_circle_only_a_few_times(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    struct pair pair = {.go = false};
+    for (int i = 0; i < 2; i++) {
+        pair.tasks[i] = sheaf_spawn(await_the_other_for_a_while, &pair);
+    }
+    pair.go = true;
+    for (int i = 0; i < 5; i++) {
+        EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    }
+    EXPECT(sheaf_cancel(pair.tasks[0]));
+    EXPECT(sheaf_cancelling(pair.tasks[0]) <= 4);
+    for (int i = 0; i < 2; i++) {
+        int status = sheaf_join(pair.tasks[i], NULL);
+        EXPECT(status == SHEAF_CANCELLED || status == SHEAF_TIMEOUT);
+    }
+    return SHEAF_OK;
+}
+
 static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_SINGLE, a_request_goes_on_to_what_the_task_awaits),
     TASK_TEST_ON(MODES_SINGLE, an_awaiter_gets_the_value_of_a_child_that_swallows_the_request),
@@ -383,6 +452,8 @@ static const struct fixture_test tests[] = {
                  cancelling_the_head_of_a_long_chain_takes_constant_stack),
     POOL_TEST_ON(MODE_1 | MODE_4 | MODE_FIFO,
                  completing_the_end_of_a_long_chain_takes_constant_stack),
+    TASK_TEST_ON(MODES_SINGLE, a_request_that_a_child_swallowed_is_over),
+    TASK_TEST_ON(MODES_SINGLE, a_request_goes_round_a_circle_only_a_few_times),
 };
 
 int main(void)

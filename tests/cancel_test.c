@@ -349,6 +349,59 @@ static int who_is_done_cannot_be_cancelled(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+static sheaf_future *dying;
+
+static void look_around_without_argument(void *arg)
+{
+    const size_t *count = arg;
+    EXPECT_INT(sheaf_all_tasks(sheaf_pool_current(), NULL, 0), *count);
+    EXPECT(sheaf_current() != dying);
+}
+
+static void look_around_without_value(sheaf_value value)
+{
+    EXPECT_INT(value.i64, 7);
+    EXPECT(sheaf_current() != dying);
+    sheaf__add_acq_rel(&values_dropped, 1);
+}
+
+static int ask_oneself(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    dying = sheaf_current();
+    EXPECT(sheaf_cancel(dying));
+    result->i64 = 7;
+    return SHEAF_OK;
+}
+
+static int a_drop_does_not_run_in_the_task_that_ends(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf__store_rel(&values_dropped, 0);
+    size_t count = sheaf_all_tasks(sheaf_pool_current(), NULL, 0);
+    dying = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.arg_drop = look_around_without_argument),
+                             count_body, &count);
+    EXPECT(sheaf_cancel(dying));
+    EXPECT_INT(sheaf_join(dying, NULL), SHEAF_CANCELLED);
+    sheaf_future *f = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.value_drop = look_around_without_value),
+                                       ask_oneself, NULL);
+    EXPECT_INT(sheaf_join(f, NULL), SHEAF_CANCELLED);
+    EXPECT_INT(sheaf__load_acq(&values_dropped), 1);
+    return SHEAF_OK;
+}
+
+static int a_spawn_that_fails_drops_its_argument(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf__store_rel(&drops, 0);
+    int argument = 41;
+    sheaf_future *f = sheaf_spawn_with(
+        SHEAF_SPAWN_OPTIONS(.arg_drop = drop_argument, .stack_size = 1), count_body, &argument);
+    EXPECT_INT(sheaf_join(f, NULL), SHEAF_INVALID);
+    EXPECT_INT(sheaf__load_acq(&drops), 1);
+    return SHEAF_OK;
+}
+
 static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_SINGLE, a_task_cancelled_before_its_start_never_runs),
     TASK_TEST_ON(MODES_SINGLE, a_request_taken_back_before_the_start_lets_it_run),
@@ -360,6 +413,8 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_SINGLE, several_requests_are_one_delivery_and_all_count),
     TASK_TEST(a_value_given_with_a_request_pending_is_dropped),
     TASK_TEST(who_is_done_cannot_be_cancelled),
+    TASK_TEST_ON(MODES_SINGLE, a_drop_does_not_run_in_the_task_that_ends),
+    TASK_TEST(a_spawn_that_fails_drops_its_argument),
 };
 
 int main(void)

@@ -391,6 +391,53 @@ static int a_notification_of_a_cancelled_waiter_is_passed_on(void *arg, sheaf_va
     return SHEAF_OK;
 }
 
+static int lock_once_and_note(void *arg, sheaf_value *result)
+{
+    (void)result;
+    EXPECT_INT(sheaf_lock(arg), SHEAF_OK);
+    NOTE("locked");
+    EXPECT_INT(sheaf_unlock(arg), SHEAF_OK);
+    return SHEAF_OK;
+}
+
+static int sleep_and_measure(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_time began = sheaf_now();
+    EXPECT_INT(sheaf_sleep(SHEAF_MS(20)), SHEAF_OK);
+    EXPECT(sheaf_now() - began >= SHEAF_MS(20));
+    return SHEAF_OK;
+}
+
+static void give_way(void)
+{
+    for (int i = 0; i < 5; i++) {
+        EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    }
+}
+
+static int a_withdrawn_request_ends_neither_a_lock_nor_a_sleep(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_mutex mutex = SHEAF_MUTEX_INIT;
+    EXPECT_INT(sheaf_lock(&mutex), SHEAF_OK);
+    sheaf_future *tasks[2] = {sheaf_spawn(lock_once_and_note, &mutex),
+                              sheaf_spawn(sleep_and_measure, NULL)};
+    give_way();
+    for (int i = 0; i < 2; i++) {
+        EXPECT(sheaf_cancel(tasks[i]));
+        EXPECT_INT(sheaf_uncancel(tasks[i]), 0);
+    }
+    give_way();
+    NOTE("unlocking");
+    EXPECT_INT(sheaf_unlock(&mutex), SHEAF_OK);
+    for (int i = 0; i < 2; i++) {
+        EXPECT_INT(sheaf_join(tasks[i], NULL), SHEAF_OK);
+    }
+    EXPECT_NOTES("unlocking locked");
+    return SHEAF_OK;
+}
+
 static const struct fixture_test tests[] = {
     THREAD_TEST(a_mutex_lets_one_in_in_every_pairing),
     THREAD_TEST(a_mutex_may_be_held_over_a_suspension),
@@ -403,6 +450,7 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_SINGLE, notify_wakes_the_longest_waiting),
     TASK_TEST_ON(MODES_SINGLE, a_cancelled_waiter_holds_the_mutex_when_it_returns),
     TASK_TEST_ON(MODES_SINGLE, a_notification_of_a_cancelled_waiter_is_passed_on),
+    TASK_TEST_ON(MODES_SINGLE, a_withdrawn_request_ends_neither_a_lock_nor_a_sleep),
 };
 
 int main(void)

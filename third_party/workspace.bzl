@@ -3,6 +3,7 @@
 load("//third_party/bazel:shims.bzl", "bazel_shims")
 load("//third_party/cmocka:cmocka.bzl", "system_cmocka")
 load("//third_party/relacy:relacy.bzl", "system_relacy")
+load("//third_party/spin:spin.bzl", "system_spin")
 
 def sheaf_workspace():
     """What a workspace needs that depends on sheaf."""
@@ -12,3 +13,4 @@ def sheaf_dev_workspace():
     """What sheaf's own tests need besides."""
     system_cmocka(name = "cmocka")
     system_relacy(name = "relacy")
+    system_spin(name = "spin")

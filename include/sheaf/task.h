@@ -69,7 +69,8 @@ typedef struct sheaf_spawn_options {
     void *data;                            /* see sheaf_future_data() */
     size_t copy;                           /* so many bytes at arg are copied into the task */
     void (*arg_drop)(void *arg);           /* called once if and only if the body never runs */
-    void (*value_drop)(sheaf_value value); /* called once if nobody takes the value (L4) */
+    void (*value_drop)(sheaf_value value); /* called once if nobody takes the value (L4); a drop
+                                            * runs wherever that turns out, and must not wait */
     size_t stack_size;                     /* a stack of the task's own; default: the pool's */
     const char *place;                     /* SHEAF_PLACE; kept by reference, told in errors */
     unsigned flags;                        /* SHEAF_SPAWN_... */

@@ -296,6 +296,40 @@ struct emptiness : check::scenario<emptiness, 3>, world {
     }
 };
 
+// Where nobody steals, a claim succeeds, the owner's and a foreign one.
+struct undisturbed : check::scenario<undisturbed, 2>, world {
+    rl::generic_event pushed;
+
+    void set_up()
+    {
+        make(4);
+        pushed.init(true, false, $);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            for (unsigned i = 0; i < count; i++) {
+                push(i);
+            }
+            RL_ASSERT(sheaf__deque_claim(deque, &jobs[1]));
+            take(&jobs[1]);
+            pushed.set($);
+        } else {
+            pushed.wait(false, false, $);
+            RL_ASSERT(sheaf__deque_claim_foreign(deque, &jobs[2], 8));
+            take(&jobs[2]);
+        }
+    }
+
+    void settle()
+    {
+        pushed.deinit($);
+        pop_all();
+        world::settle();
+    }
+};
+
 const check::program PROGRAMS[] = {
     {"owner and thieves", check::passes<owner_and_thieves>, 100},
     {"pushes", check::passes<pushes>, 100},
@@ -304,11 +338,33 @@ const check::program PROGRAMS[] = {
     {"growth", check::passes<growth>, 100},
     {"trimming", check::passes<trimming>, 50},
     {"visits", check::passes<visits>, 100},
+    {"undisturbed", check::passes<undisturbed>, 50},
     {"emptiness", check::passes<emptiness>, 100},
 };
 
+const char LOCK_ORDER[] = "taking a lock has to acquire only; one operation serves both sides";
+const char TWICE[] =
+    "slot and bottom both publish the entry: one of the two suffices here, the other "
+    "is for race detectors and for compilers";
+const char SENT_AWAY[] = "an owner that reads this value goes for the lock";
+const char SAME_THREAD[] =
+    "the same thread's earlier release to top carries what was before it (C11)";
+
 const check::survivor SURVIVORS[] = {
-    {"", ""},
+    {"new_slots: store_rlx &slots[i] -> skipped", "the check's memory is zeroed"},
+    {"sheaf__deque_push: store_rel &slots[bottom & mask] -> relaxed", TWICE},
+    {"sheaf__spin_lock: swap_acq_rel &spin->held -> acquire", LOCK_ORDER},
+    {"sheaf__spin_lock_contended: swap_acq_rel &spin->held -> acquire", LOCK_ORDER},
+    {"sheaf__deque_steal: load_acq &deque->bottom -> relaxed", TWICE},
+    {"sheaf__deque_claim_foreign: load_acq &deque->bottom -> relaxed", TWICE},
+    {"sheaf__deque_visit: load_acq &deque->bottom -> relaxed", TWICE},
+    {"entry_at: load_acq &slots[at & sheaf__load_rlx(&deque->mask)] -> relaxed", TWICE},
+    {"sheaf__deque_claim_last: load_acq &slots[at & sheaf__load_rlx(&deque->mask)] -> relaxed",
+     "the owner wrote it; the order is for a race detector between the owner's fibers"},
+    {"sheaf__deque_empty: load_acq &deque->bottom -> relaxed", "only the answer is used"},
+    {"sheaf__deque_steal: store_rel &deque->top #2 -> relaxed", SAME_THREAD},
+    {"sheaf__deque_claim_foreign: store_rel &deque->top -> relaxed", SENT_AWAY},
+    {"sheaf__deque_visit: store_rel &deque->top -> relaxed", SENT_AWAY},
 };
 
 } // namespace

@@ -105,8 +105,13 @@ template <typename derived_t> struct world : check::scenario<derived_t, WORKERS 
 
     struct sheaf__job *search(unsigned self)
     {
-        struct sheaf__job *job = NULL;
         sheaf__idle_search_begin(&pool->idle);
+        return search_on(self);
+    }
+
+    struct sheaf__job *search_on(unsigned self)
+    {
+        struct sheaf__job *job = NULL;
         while (!job && !stopped()) {
             job = search_round(self);
             if (!job) {
@@ -201,6 +206,43 @@ struct chained : world<chained> {
     void body(unsigned, unsigned at) { meet(at, 1 - at); }
 };
 
+// The moment that the chained wake-up is for: worker 1 sleeps, worker 0 has taken its job as the
+// last searcher while another is announced, which it does not answer since somebody searches.
+struct last_searcher : world<last_searcher> {
+    void set_up()
+    {
+        make(2);
+        sheaf__idle_search_begin(&pool->idle);
+        sheaf__idle_search_begin(&pool->idle);
+        sheaf__idle_lie_down(&pool->idle, &pool->bunks[1]);
+        payload[0]($) = 1;
+        sheaf__runq_push(&pool->inject, &pool->jobs[0]);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            struct sheaf__job *job = sheaf__runq_pop(&pool->inject);
+            if (sheaf__idle_search_end(&pool->idle) && has_work(0)) {
+                sheaf__idle_wake_one(&pool->idle);
+            }
+            run(0, job);
+            work(0);
+        } else if (index == 1) {
+            sheaf__idle_sleep(&pool->bunks[1]);
+            struct sheaf__job *job = search_on(1);
+            if (job) {
+                run(1, job);
+            }
+            work(1);
+        } else {
+            submit(1);
+        }
+    }
+
+    void body(unsigned, unsigned at) { meet(at, 1 - at); }
+};
+
 // A job that pushes another on its worker's own deque and waits until the other worker runs it.
 struct spawned : world<spawned> {
     void set_up() { make(2); }
@@ -247,12 +289,28 @@ struct pinned : world<pinned> {
 const check::program PROGRAMS[] = {
     {"submissions", check::passes<submissions>, 100},
     {"chained", check::passes<chained>, 100},
+    {"last searcher", check::passes<last_searcher>, 100},
     {"spawned", check::passes<spawned>, 100},
     {"pinned", check::passes<pinned>, 100},
 };
 
+const char NOT_ASKED[] = "nobody claims from the middle of a queue here";
+const char COUNTS_ONLY[] = "the word publishes nothing: that changes of it are one by one, and the "
+                           "fences beside it, are what counts";
+
 const check::survivor SURVIVORS[] = {
-    {"", ""},
+    {"mark_queued: store_rlx &job->where -> skipped", NOT_ASKED},
+    {"unlink_job: store_rlx &job->where -> skipped", NOT_ASKED},
+    {"sheaf__idle_search_begin: add_seq &idle->word -> acquire", COUNTS_ONLY},
+    {"sheaf__idle_search_begin: add_seq &idle->word -> release", COUNTS_ONLY},
+    {"sheaf__idle_search_end: sub_seq &idle->word -> acquire", COUNTS_ONLY},
+    {"sheaf__idle_search_end: sub_seq &idle->word -> release", COUNTS_ONLY},
+    {"sheaf__idle_lie_down: add_seq &idle->word -> acquire", COUNTS_ONLY},
+    {"sheaf__idle_lie_down: add_seq &idle->word -> release", COUNTS_ONLY},
+    {"take_out: add_seq &idle->word -> acquire", COUNTS_ONLY},
+    {"take_out: add_seq &idle->word -> release", COUNTS_ONLY},
+    {"sheaf__idle_wake_one: load_seq &idle->word -> relaxed",
+     "a decrease of `searching` that is not seen yet is followed by its maker's own look"},
 };
 
 } // namespace

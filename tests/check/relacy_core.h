@@ -73,10 +73,49 @@ bool sheaf__depot_owns(struct sheaf__depot *depot, const void *address);
 #include "lib/cancel.c"
 #include "lib/future.c"
 
-/* C converts the visitor's context by itself. */
-#define add_entry(a, b) add_entry(struct search *context, struct sheaf__job *job)
-#define sheaf__deque_visit(deque, visit, context)                                                  \
-    sheaf__deque_visit((deque), (void (*)(void *, struct sheaf__job *))(visit), (context))
+/* C converts a pointer to void by itself: what is called with one gets what C++ converts. */
+struct any_context {
+    const void *address;
+    template <typename T> operator T *() const
+    {
+        return static_cast<T *>(const_cast<void *>(address));
+    }
+};
+
+#define add_entry(a, b) add_entry(any_context context, struct sheaf__job *job)
+#define by_address(x, y) by_address(any_context a, any_context b)
+#define sheaf__deque_visit(d, v, c) check::visit((d), (v), (c))
+#define qsort(b, n, size, o) check::sort((b), (n), (o))
+
+namespace check
+{
+
+struct visitor {
+    void (*visit)(any_context context, struct sheaf__job *job);
+    void *context;
+};
+
+inline void visit_one(void *context, struct sheaf__job *job)
+{
+    visitor *one = static_cast<visitor *>(context);
+    one->visit(any_context{one->context}, job);
+}
+
+inline void visit(struct sheaf__deque *deque, void (*how)(any_context, struct sheaf__job *),
+                  void *context)
+{
+    visitor one = {how, context};
+    (sheaf__deque_visit)(deque, visit_one, &one);
+}
+
+template <typename T> void sort(T *base, size_t count, int (*order)(any_context, any_context))
+{
+    std::sort(base, base + count,
+              [order](const T &a, const T &b) { return order({&a}, {&b}) < 0; });
+}
+
+} // namespace check
+
 #include "lib/inspect.c"
 
 namespace check
@@ -191,12 +230,17 @@ bool sheaf__task_may_start(sheaf_future *task, void *arg)
 
 const struct sheaf__pool_ops sheaf__task_ops = {NULL, NULL, SHEAF__WORD_UNBIASED};
 
-/* A task that was claimed to be cancelled ends here. */
-void sheaf__pool_hurry(sheaf_pool *, struct sheaf__job *job)
+/* A task that was claimed to be cancelled: worker 0 ends it. */
+bool sheaf__pool_hurry(sheaf_pool *, struct sheaf__job *job)
 {
-    sheaf__runq_push_front(&check::pool->inject, job);
+    sheaf__runq_push(&check::pool->inject, job);
+    return true;
 }
 
+size_t sheaf__pool_unfinished(sheaf_pool *)
+{
+    return 0;
+}
 bool sheaf__task_is_drain(const sheaf_future *)
 {
     return false;
@@ -208,7 +252,7 @@ bool sheaf__task_is_hidden(const sheaf_future *)
 void sheaf__drain_free(struct sheaf__drain *) {}
 void sheaf__drain_unlink(sheaf_future *, struct sheaf__node *) {}
 void sheaf__locals_release(struct sheaf__locals *) {}
-void sheaf__pool_report(sheaf_pool *, const sheaf_error *, const char *) {}
+void sheaf__pool_report(sheaf_pool *, sheaf_error *, const char *) {}
 bool sheaf__status_known(int)
 {
     return true;

@@ -11,6 +11,10 @@
  * Fences.  Each check runs twice: with both fences of the pair full, and asymmetric, where the
  * light one does nothing and the heavy one brings all threads up to date, as membarrier does.
  *
+ * Sequentially consistent accesses.  Relacy orders them among each other, and fences among each
+ * other, but not the ones with the others, as C11 does: so a fence goes with each, as compilers do
+ * it where the machine has no such access.
+ *
  * Mutants.  A correct run finds the sites.  Then each stronger order is weakened, each fence
  * dropped, and each plain store of the structure skipped, one at a time, and the check has to fail;
  * those that survive are listed in the check with the reason. */
@@ -268,9 +272,24 @@ rl::generic_atomic<typename convert<T>::integer, true> *model(const cell<T> *at,
     return reinterpret_cast<atomic *>(found->object);
 }
 
+/* The fence that goes with an access. */
+inline void fence_with(rl::memory_order order)
+{
+    if (order == rl::mo_seq_cst && !setting_up) {
+        rl::ctx().atomic_thread_fence_seq_cst();
+    }
+}
+
+struct fence_after {
+    rl::memory_order order;
+    ~fence_after() noexcept(false) { fence_with(order); }
+};
+
 template <typename T> T load(const cell<T> *at, site &here)
 {
-    return convert<T>::out(model(at, here)->load(here.now(), here.info()));
+    rl::memory_order order = here.now();
+    fence_with(order);
+    return convert<T>::out(model(at, here)->load(order, here.info()));
 }
 
 template <typename T, typename V> void store(cell<T> *at, V value, site &here)
@@ -280,6 +299,7 @@ template <typename T, typename V> void store(cell<T> *at, V value, site &here)
         return;
     }
     model(at, here)->store(convert<T>::in((T)value), order, here.info());
+    fence_with(order);
 }
 
 enum how { SWAP, ADD, SUB, OR, AND };
@@ -289,6 +309,7 @@ template <how what, typename T, typename V> T rmw(cell<T> *at, V value, site &he
     typedef typename convert<T>::integer integer;
     rl::memory_order order = here.now();
     rl::debug_info info = here.info();
+    fence_after after = {order};
     integer operand = static_cast<integer>(value);
     auto *object = model(at, here);
     switch (what) {
@@ -310,6 +331,7 @@ bool compare_and_swap(cell<T> *at, T *expected, V value, site &here)
 {
     typedef typename convert<T>::integer integer;
     rl::memory_order order = here.now();
+    fence_after after = {order};
     integer found = convert<T>::in(*expected);
     bool done = weak ? model(at, here)->compare_exchange_weak(found, convert<T>::in((T)value),
                                                               order, here.info())

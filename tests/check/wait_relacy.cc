@@ -150,8 +150,17 @@ const check::program PROGRAMS[] = {
     {"timed", check::passes<timed>, 100},
 };
 
+const char BY_RESUME[] = "the resume (a queue's or a parker's lock) hands over as well";
+
 const check::survivor SURVIVORS[] = {
-    {"", ""},
+    {"sheaf__wait_parked: or_acq_rel &wait->word -> release", BY_RESUME},
+    {"sheaf__wait_reason: load_acq &wait->word -> relaxed", BY_RESUME},
+    {"sheaf__wait_unpin: and_acq_rel &wait->word -> release", BY_RESUME},
+    {"sheaf__wait_pin: cas_acq_rel &wait->word -> acquire", "a pin publishes nothing"},
+    {"sheaf__thread_wait_sleep: cas_acq_rel &self->wait.word -> acquire",
+     "who gives up publishes nothing"},
+    {"sheaf__thread_wait_sleep: cas_acq_rel &self->wait.word -> release",
+     "who gives up reads nothing of others; on failure the parker hands over"},
 };
 
 } // namespace

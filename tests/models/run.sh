@@ -1,13 +1,14 @@
 #!/bin/sh
-# Checks the models of this folder with SPIN: as they are they must hold, and with each planted mistake
-# they must fail.  Prints a line each; the exit status says whether all verdicts are as expected.
+# Checks the models of this folder with SPIN: as they are they must hold, and with each planted
+# mistake they must fail.  Prints a line each; the exit status says whether all verdicts
+# are as expected.
 #
-#   run.sh FOLDER [SPIN] [CC]   the folder of the models
+#   run.sh [SPIN] [CC]
 set -u
 
-models=$1
-spin=${2:-spin}
-cc=${3:-cc}
+models=$(cd "$(dirname "$0")" && pwd) || exit 1
+spin=${1:-spin}
+cc=${2:-cc}
 work=$(mktemp -d "${TMPDIR:-/tmp}/sheaf-models.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 failed=0
