@@ -42,7 +42,7 @@ void sheaf__tasks_unbias(sheaf_future *task)
      * earlier park of this stack. */
     for (; task; task = task->in.enclosing) {
         if (!(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED)) {
-            sheaf__or_rlx(&task->job.word, SHEAF__WORD_UNBIASED);
+            sheaf__or_acq_rel(&task->job.word, SHEAF__WORD_UNBIASED);
         }
     }
 }
