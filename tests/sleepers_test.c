@@ -88,7 +88,8 @@ static int half_of_many_sleepers_are_cancelled(void *arg, sheaf_value *result)
     uint64_t random = 7;
     sheaf_future **futures = calloc(count, sizeof(sheaf_future *));
     for (size_t i = 0; i < count; i++) {
-        /* Every other one that is cancelled is asleep for certain, the rest may be about to wake. */
+        /* Every other one that is cancelled is asleep for certain, the rest may be about to wake.
+         * */
         struct sleeper s = {SHEAF_US(next_random(&random) % 5000), NULL};
         s.delay = i % 4 == 0 ? SHEAF_S(3600) : s.delay;
         futures[i] = sheaf_spawn_copy(sleep_and_look, &s, sizeof s);
