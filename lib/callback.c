@@ -32,6 +32,7 @@ struct sheaf__drain {
     sheaf_future *task;        /* the drain, or the turn that runs, with a reference; or NULL */
     struct sheaf__node *first; /* what it has still to process */
     struct sheaf__node *last;
+    bool by_turns;                /* each callback takes a turn of its own; else a drain runs */
     size_t turns;                 /* callbacks that have been given a turn and have not ended */
     struct drain_waiter *waiters; /* who waits until no callback runs */
 };
@@ -349,9 +350,11 @@ static void publish_drain(sheaf_pool *pool, sheaf_future *drain)
     }
 }
 
+/* Whether callbacks take turns: in asyncio's order, when the pool's own worker completes the
+ * future: nobody else then puts a turn between those of one list. */
 static bool one_turn_each(const sheaf_pool *pool)
 {
-    return pool->deterministic && !pool->seed;
+    return pool->deterministic && !pool->seed && sheaf_pool_current() == pool;
 }
 
 /* task: its first reference is dropped here, the pool keeps a task that runs */
@@ -368,7 +371,7 @@ static void start_with_record(struct sheaf__node *node, sheaf_future *future)
 {
     sheaf_future *task = callback_of(node)->drain;
     callback_of(node)->drain = NULL;
-    if (one_turn_each(sheaf__future_pool(future))) {
+    if (sheaf__future_extra(future)->drain->by_turns) {
         start_task(task, turn_main, node);
     } else {
         start_task(task, drain_main, sheaf_retain(future));
@@ -380,7 +383,8 @@ static void start_with_record(struct sheaf__node *node, sheaf_future *future)
 static void commit(struct sheaf__node *node, sheaf_future *future)
 {
     struct sheaf__drain *state = sheaf__future_extra(future)->drain;
-    if (one_turn_each(sheaf__future_pool(future))) {
+    state->by_turns = one_turn_each(sheaf__future_pool(future));
+    if (state->by_turns) {
         for (; node; node = node->next) {
             state->turns += is_callback(node);
         }
@@ -415,7 +419,7 @@ static void notify_callback(struct sheaf__node *node, sheaf_future *future, bool
         commit(node, future);
         return;
     }
-    if (!one_turn_each(sheaf__future_pool(future))) {
+    if (!sheaf__future_extra(future)->drain->by_turns) {
         sheaf__future_lock(future);
         prepend_node(sheaf__future_extra(future)->drain, node);
         sheaf__future_unlock(future);
@@ -425,9 +429,12 @@ static void notify_callback(struct sheaf__node *node, sheaf_future *future, bool
 
 /* Adds a callback to a finished future.  Requires: LOCK.  Returns: whether its record is to start
  * */
-static bool add_late(struct sheaf__drain *state, struct sheaf__node *node, bool turns)
+static bool add_late(struct sheaf__drain *state, struct sheaf__node *node, const sheaf_pool *pool)
 {
-    if (turns) {
+    if (!state->task && !state->first && state->turns == 0) {
+        state->by_turns = one_turn_each(pool);
+    }
+    if (state->by_turns) {
         state->turns++;
         return true;
     }
@@ -461,7 +468,7 @@ int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
     bool start = false;
     sheaf__future_lock(future);
     if (sheaf__future_done(future)) {
-        start = add_late(state, &callback->node, one_turn_each(pool));
+        start = add_late(state, &callback->node, pool);
     } else {
         sheaf__future_add_node(future, &callback->node);
     }
