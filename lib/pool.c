@@ -518,15 +518,6 @@ void sheaf_clock_release(sheaf_pool *pool)
     }
 }
 
-int64_t sheaf__pool_real_deadline(sheaf_pool *pool, int64_t deadline)
-{
-    if (deadline == SHEAF_FOREVER || !pool->is_virtual) {
-        return deadline;
-    }
-    int64_t left = sheaf__deadline_after(deadline, -sheaf__timekeeper_now(&pool->keeper));
-    return sheaf__deadline_after(sheaf__clock_monotonic(), left);
-}
-
 /* ---------------------------------------------------------------- queries */
 
 int sheaf_pool_workers(const sheaf_pool *pool)

@@ -139,9 +139,6 @@ static inline bool sheaf__pool_busy(sheaf_pool *pool)
 /* How many fibers are parked.  Exact while the pool is at rest. */
 size_t sheaf__pool_suspended(sheaf_pool *pool);
 
-/* A copy of a deadline on this pool's clock as the real time at which a thread gives up. */
-int64_t sheaf__pool_real_deadline(sheaf_pool *pool, int64_t deadline);
-
 /* Calls the unhandled-error hook, now or, when another call of it is under way, after that one. */
 void sheaf__pool_report(sheaf_pool *pool, sheaf_error *error, const char *task_name);
 
