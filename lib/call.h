@@ -7,7 +7,7 @@
  *              of the deque and its bottom; reads the pool's idle word
  *   claim      writes bottom, reads top (the thieves' line) and one slot below
  *   call       writes current, the parent's `awaiting` twice, the child's line
- *   complete   writes status and state twice, reads the child's word twice
+ *   complete   writes current, status and state twice, reads the child's word twice and `held`
  *
  * Atomic operations: none that the compiler does not turn into a plain load or store; no fence with
  * membarrier, four without.  Lines: the child's, the parent's, the worker's two, one of the slots,
@@ -52,8 +52,10 @@ static SHEAF__ALWAYS_INLINE void sheaf__record_free(sheaf_future *future)
     }
 }
 
-/* Completes the biased way.  Returns: false when somebody has touched the word: the locked way */
-static SHEAF__ALWAYS_INLINE bool sheaf__finish_biased(sheaf_future *future, int status)
+/* Completes the biased way.  `worker` does not name the future any more.
+ * Returns: false when somebody has touched the word or looks at the worker: the locked way */
+static SHEAF__ALWAYS_INLINE bool sheaf__finish_biased(struct sheaf__worker *worker,
+                                                      sheaf_future *future, int status)
 {
     if (SHEAF__UNLIKELY(status != SHEAF_OK) ||
         sheaf__load_rlx(&future->job.word) != SHEAF__WORD_REFERENCE) {
@@ -63,7 +65,8 @@ static SHEAF__ALWAYS_INLINE bool sheaf__finish_biased(sheaf_future *future, int 
     sheaf__store_rlx(&future->job.at.status, (uint32_t)SHEAF_OK);
     sheaf__store_rlx(&future->job.state, SHEAF__FINISHING); /* R1 */
     sheaf__fence_light();
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&future->job.word) != SHEAF__WORD_REFERENCE)) { /* R2 */
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&future->job.word) != SHEAF__WORD_REFERENCE) || /* R2 */
+        SHEAF__UNLIKELY(sheaf__load_rlx(&worker->held))) {
         return false;
     }
     /* R3.  release: publishes the outcome to whoever sees DONE; the future may be gone then. */
@@ -98,11 +101,14 @@ sheaf__call_body(struct sheaf__worker *worker, sheaf_future *task, sheaf_future 
         return worker;
     }
     int status = child->fn(arg, &child->job.out.value);
-    if (SHEAF__UNLIKELY(!sheaf__finish_biased(child, status))) {
-        sheaf__future_finish(child, status);
-    }
     worker = sheaf__worker_self();
+    /* First of all, for whoever inspects, and for what the completion calls, a drop or a hook: it
+     * must not see a task that may be gone. */
     sheaf__store_rlx(&worker->current, task);
+    if (SHEAF__UNLIKELY(!sheaf__finish_biased(worker, child, status))) {
+        sheaf__future_finish(child, status);
+        worker = sheaf__worker_self();
+    }
     return worker;
 }
 

@@ -130,21 +130,33 @@ static sheaf_future *awaited_future(uintptr_t awaiting)
     return is_future ? (sheaf_future *)(awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG) : NULL;
 }
 
-/* A task that has not started ends cancelled soon, not behind all the work before it.  In the
- * deterministic mode it keeps its turn, as in asyncio. */
-static void hurry(sheaf_future *task, struct request *request)
+/* Takes a task that has not started out of its queue, to end cancelled soon and not behind all the
+ * work before it.  In the deterministic mode it keeps its turn, as in asyncio. */
+static bool claim_unstarted(sheaf_future *task)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
     /* Which pool a frame's task is of is known only where it lies in the own deque. */
     if ((sheaf__future_flags(task) & SHEAF__JOB_FRAME) &&
         !(worker && sheaf__deque_holds(&worker->deque, &task->job))) {
-        return;
+        return false;
     }
     sheaf_pool *pool = sheaf__future_pool(task);
-    if (pool && !pool->deterministic && sheaf__task_claim(pool, worker, task) &&
-        !sheaf__pool_hurry(pool, &task->job)) {
+    return pool && !pool->deterministic && sheaf__task_claim(pool, worker, task);
+}
+
+static void hurry(sheaf_future *task, struct request *request)
+{
+    if (!sheaf__pool_hurry(sheaf__future_pool(task), &task->job)) {
         request->unrun = task;
     }
+}
+
+/* Whether a task that was seen queued and could not be claimed has not started: its runner's fence
+ * is the light one.  If it starts after this it sees LOCK. */
+static bool is_still_queued(const sheaf_future *task)
+{
+    sheaf__fence_heavy();
+    return sheaf__load_acq(&task->job.state) == SHEAF__QUEUED;
 }
 
 /* The request stays with this task.  Wakes it if it sleeps on something that is no future. */
@@ -167,10 +179,15 @@ static void ask_here(sheaf_future *task, uintptr_t awaiting, struct request *req
 static sheaf_future *place_request(sheaf_future *task, struct request *request)
 {
     if (sheaf__load_acq(&task->job.state) == SHEAF__QUEUED) {
-        keep_message(task, request);
-        set_undelivered(task);
-        hurry(task, request);
-        return NULL;
+        bool claimed = claim_unstarted(task);
+        if (claimed || is_still_queued(task)) {
+            keep_message(task, request);
+            set_undelivered(task);
+            if (claimed) {
+                hurry(task, request);
+            }
+            return NULL;
+        }
     }
     if (sheaf__future_flags(task) & SHEAF__JOB_MASKED) {
         ask_here(task, 0, request);

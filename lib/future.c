@@ -6,6 +6,7 @@
 #include "lib/alloc.h"
 #include "lib/call.h"
 #include "lib/error_impl.h"
+#include "lib/inspect.h"
 
 _Static_assert(sizeof(struct sheaf_future) == SHEAF__RECORD_SIZE, "a future is one cache line");
 _Static_assert(sizeof(struct sheaf_future) == sizeof(sheaf_task), "a frame's record fits");
@@ -26,16 +27,6 @@ static bool is_ours(const sheaf_future *future)
             sheaf__deque_holds(&worker->deque, &future->job));
 }
 
-/* Whether an inspection is under way that may have marked the task UNBIASED and has not had its
- * fence yet.  It marks tasks of its pool only, and no frame. */
-static bool is_inspected(const sheaf_future *future)
-{
-    uint32_t others = SHEAF__JOB_BARE | SHEAF__JOB_STATIC | SHEAF__JOB_FRAME;
-    /* seq_cst: the inspection lasts until after its fence. */
-    return !(sheaf__future_flags(future) & others) &&
-           sheaf__load_seq(&sheaf__future_pool(future)->inspecting);
-}
-
 /* O2.
  *
  *   before  the word as it was before this caller took LOCK with UNBIASED */
@@ -44,7 +35,7 @@ static void revoke(sheaf_future *future, uint32_t before)
     if (before & SHEAF__WORD_DONE) {
         return;
     }
-    if ((!(before & SHEAF__WORD_UNBIASED) || is_inspected(future)) && !is_ours(future)) {
+    if (!(before & SHEAF__WORD_UNBIASED) && !is_ours(future)) {
         sheaf__fence_heavy();
     }
     unsigned turns = 0;
@@ -346,7 +337,7 @@ static void drop_pending(sheaf_future *promise)
  * Returns:  false when it is done after all; nothing has changed */
 static bool release_pending(sheaf_future *future)
 {
-    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_UNBIASED) || is_inspected(future)) {
+    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_UNBIASED)) {
         /* Who else comes waits for the LOCK until the bias is gone. */
         sheaf__future_lock(future);
         sheaf__future_unlock(future);
@@ -604,22 +595,20 @@ static int settle_late_request(sheaf_future *future, int status, struct dropped 
     return SHEAF_CANCELLED;
 }
 
-/* What runs on the worker from here on is the task below on the stack: what a completion calls, a
- * drop or a hook, must not see one that may be gone. */
-static void step_back(const sheaf_future *future)
+/* LOCK for the runner that is ending the task: it has no bias to revoke from itself. */
+static void lock_as_runner(sheaf_future *future)
 {
-    struct sheaf__worker *worker = sheaf__worker_self();
-    if (worker && sheaf__load_rlx(&worker->current) == future) {
-        sheaf__store_rlx(&worker->current, future->in.enclosing);
+    while (sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED) &
+           SHEAF__WORD_LOCK) {
+        sheaf__future_wait_unlocked(future);
     }
 }
 
 static void finish_locking(sheaf_future *future, int status)
 {
     struct dropped dropped = {.drop = NULL};
-    sheaf__future_lock(future);
+    lock_as_runner(future);
     status = settle_late_request(future, status, &dropped);
-    step_back(future);
     sheaf__future_finish_locked(future, status);
     /* The future may be gone from here on. */
     if (dropped.drop) {
@@ -658,7 +647,7 @@ void sheaf__future_finish(sheaf_future *future, int status)
         set_error(future, status);
     }
     sheaf__store_rlx(&future->job.state, SHEAF__ENDING);
-    sheaf__inspect_pass(sheaf_pool_current());
+    sheaf__inspect_pass();
     finish_locking(future, status);
 }
 

@@ -35,8 +35,7 @@
  *
  *   Forbidden: R2 sees no flag and O2 sees RUNNING.  So either the runner takes the locked way, or
  *   the outsider waits until the runner has decided.  From then on only `word` counts, and it has
- *   one winner.  O1 takes LOCK as well, so that who finds the mark set knows the fence behind it;
- *   an inspection marks without LOCK: while one is under way the fence is issued all the same.
+ *   one winner.  O1 takes LOCK as well, so that who finds the mark set knows the fence behind it.
  *   A thief marks what it steals UNBIASED under the victim's lock; tasks from outside,
  *   promises, and a task that suspends are UNBIASED without a heavy fence, since nobody else runs
  *   them at that moment.  Where the fences are full every task is born UNBIASED: the biased way
@@ -380,17 +379,6 @@ int sheaf__task_check_cycle(sheaf_future *task, sheaf_future *future);
 
 struct sheaf__locals *sheaf__locals_retain(struct sheaf__locals *locals);
 void sheaf__locals_release(struct sheaf__locals *locals);
-
-/* ---------------------------------------------------------------- inspection (lib/inspect.c) */
-
-/* References to the pool's tasks that have not ended, as sheaf_all_tasks() gives them.
- *
- *   unswept  only those without SWEPT, which is then set */
-size_t sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, sheaf_future **tasks, size_t room);
-
-/* Called on the way to DONE by a runner that takes the locked way: waits while an inspection holds
- * running tasks in place.  Requires: state is FINISHING or later, a light fence was issued since */
-void sheaf__inspect_pass(sheaf_pool *pool);
 
 /* ---------------------------------------------------------------- callbacks (lib/callback.c) */
 

@@ -5,26 +5,25 @@
  *
  * A queued task stays while the lock of its queue is held; a parked one while its fiber is pinned
  * (lib/wait.h).  A running one could end and be freed at any instant.  The inspector therefore
- * makes the way to DONE pass through its lock:
+ * makes the end of every body wait for its lock:
  *
- *   inspector                               runner that ends
- *   I1 inspecting = 1                       R1 state = FINISHING
- *      mark what `current` names UNBIASED      light fence
- *      heavy fence                          R2 read word: biased, done; else state = ENDING
- *   I2 read current and state again            light fence
- *      RUNNING and the same: it stays       R4 read inspecting: wait for the lock
+ *   inspector                               runner whose body has returned
+ *   I1 held = 1 in all workers              R0 current = the task below
+ *      heavy fence                             light fence
+ *   I2 read current                         R2 read held: wait for the lock
  *
- *   Forbidden: I2 sees RUNNING, and the runner passes R2 the biased way or R4 without waiting.
+ *   Forbidden: I2 sees the task, and R2 does not see held.  If R2 reads 0 its fence came before
+ *   the inspector's, which then sees all that happened before it, R0 too; also when the task ran
+ *   on another worker at first, whose `current` was changed before.
  *
- * The mark may fall on a record that was freed in the meantime: its memory stays a record's memory
- * (lib/slab.h), and one that is UNBIASED without need is merely slower.  Only records of the pool's
- * depot are marked, never a frame, of which nobody knows whether it is still there.
+ * So nothing is written to a task before it is known to stay, and it does not matter whose memory
+ * it is, the pool's or a frame.
  *
  * A task on its way from one place to another can be missed, or met twice.  The second is sorted
  * out; for the first the search is made again while it has met fewer tasks than there are by the
  * pool's counts, a bounded number of times: where many tasks come and go what is told was true of
  * each task that is told. */
-#include "lib/future_impl.h"
+#include "lib/inspect.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -33,38 +32,39 @@
 
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
+#include "lib/future_impl.h"
 
-void sheaf__inspect_pass(sheaf_pool *pool)
+void sheaf__inspect_pass(void)
 {
+    struct sheaf__worker *worker = sheaf__worker_self();
     sheaf__fence_light();
-    if (pool && SHEAF__UNLIKELY(sheaf__load_seq(&pool->inspecting))) { /* R4 */
-        pthread_mutex_lock(&pool->inspect_lock);
-        pthread_mutex_unlock(&pool->inspect_lock);
+    if (worker && SHEAF__UNLIKELY(sheaf__load_rlx(&worker->held))) { /* R2 */
+        pthread_mutex_lock(&worker->pool->inspect_lock);
+        pthread_mutex_unlock(&worker->pool->inspect_lock);
     }
 }
 
 struct search {
     sheaf_pool *pool;
+    struct sheaf__task_list *list;
     bool unswept;
-    sheaf_future **tasks;
-    size_t room;
-    size_t found;
     size_t met; /* tasks of all kinds, those that are not told included */
 };
 
 /* Requires: the task cannot end meanwhile */
 static void add_task(struct search *search, sheaf_future *task)
 {
+    struct sheaf__task_list *list = search->list;
     uint32_t flags = sheaf__future_flags(task);
     search->met++;
     if ((flags & SHEAF__JOB_FRAME) || sheaf__task_is_hidden(task) ||
         (search->unswept && (flags & SHEAF__JOB_SWEPT))) {
         return;
     }
-    if (search->found < search->room) {
-        search->tasks[search->found] = sheaf_retain(task);
+    if (list->found < list->room) {
+        list->tasks[list->found] = sheaf_retain(task);
     }
-    search->found++;
+    list->found++;
 }
 
 /* A task and those on whose stack it was called. */
@@ -77,38 +77,23 @@ static void add_stack(struct search *search, sheaf_future *task)
 
 /* ---------------------------------------------------------------- running tasks */
 
-static bool is_record(sheaf_pool *pool, const sheaf_future *task)
-{
-    return task && sheaf__depot_owns(&pool->depot, task);
-}
-
-/* I1.  seq_cst: not before the store to `inspecting`. */
-static void mark_running(sheaf_pool *pool)
+/* relaxed: ordered before the looks by the heavy fence (I1). */
+static void hold_running(sheaf_pool *pool, bool held)
 {
     for (unsigned i = 0; i < pool->worker_count; i++) {
-        struct sheaf__worker *worker = &pool->workers[i];
-        sheaf_future *task = sheaf__load_rlx(&worker->current);
-        worker->marked = is_record(pool, task) ? task : NULL;
-        if (worker->marked) {
-            sheaf__or_seq(&task->job.word, SHEAF__WORD_UNBIASED);
-        }
+        sheaf__store_rlx(&pool->workers[i].held, held);
     }
 }
 
+/* I2.  Requires: the workers are held */
 static void add_running(struct search *search, struct sheaf__worker *worker)
 {
     sheaf_future *task = sheaf__load_rlx(&worker->current);
-    if (worker == sheaf__worker_self()) {
+    /* acquire: what it runs on is known; one that is about to start, or to be refused, is passed
+     * by. */
+    if (task && sheaf__load_acq(&task->job.state) == SHEAF__RUNNING) {
         add_stack(search, task);
-        return;
     }
-    /* Only what was marked before the fence: a mark of others says nothing about this inspection.
-     * */
-    if (!task || task != worker->marked || sheaf__load_acq(&task->job.state) != SHEAF__RUNNING ||
-        sheaf__load_acq(&worker->current) != task) { /* I2 */
-        return;
-    }
-    add_stack(search, task);
 }
 
 /* ---------------------------------------------------------------- queues and parked fibers */
@@ -157,34 +142,29 @@ static int by_address(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
-/* A task on its way from one place to another may have been seen at both.  Returns: how many tasks
- * */
-static size_t drop_doubles(struct search *search)
+/* A task on its way from one place to another may have been seen at both. */
+static void drop_doubles(struct sheaf__task_list *list)
 {
-    size_t count = search->found < search->room ? search->found : search->room;
-    if (count < 2) {
-        return search->found;
-    }
-    sheaf_future **tasks = search->tasks;
-    qsort(tasks, count, sizeof *tasks, by_address);
-    size_t kept = 1;
-    for (size_t i = 1; i < count; i++) {
-        if (tasks[i] == tasks[kept - 1]) {
+    sheaf_future **tasks = list->tasks;
+    size_t kept = 0;
+    qsort(tasks, list->count, sizeof *tasks, by_address);
+    for (size_t i = 0; i < list->count; i++) {
+        if (kept > 0 && tasks[i] == tasks[kept - 1]) {
             sheaf_release(tasks[i]);
         } else {
             tasks[kept++] = tasks[i];
         }
     }
-    return search->found - (count - kept);
+    list->count = kept;
 }
 
 /* One pass over all places.  Requires: inspect_lock */
 static void search_once(struct search *search)
 {
     sheaf_pool *pool = search->pool;
-    search->found = 0;
+    search->list->found = 0;
     search->met = 0;
-    mark_running(pool);
+    hold_running(pool, true); /* I1 */
     sheaf__fence_heavy();
     add_runq(search, &pool->inject);
     add_runq(search, &pool->woken);
@@ -197,37 +177,84 @@ static void search_once(struct search *search)
         sheaf__deque_visit(&worker->deque, add_entry, search);
     }
     add_parked(search);
+    hold_running(pool, false);
 }
 
-static void let_go(struct search *search)
+static void let_go(struct sheaf__task_list *list)
 {
-    size_t count = search->found < search->room ? search->found : search->room;
-    sheaf_release_all(search->tasks, count);
+    sheaf_release_all(list->tasks, list->count);
+    list->count = 0;
+}
+
+static void search_locked(struct search *search)
+{
+    struct sheaf__task_list *list = search->list;
+    pthread_mutex_lock(&search->pool->inspect_lock);
+    search_once(search);
+    pthread_mutex_unlock(&search->pool->inspect_lock);
+    list->count = list->found < list->room ? list->found : list->room;
+}
+
+/* Makes room for all that were found and some more.  Returns: false when there is no memory */
+static bool widen(struct sheaf__task_list *list)
+{
+    size_t room = list->found + list->found / 2;
+    sheaf_future **tasks = sheaf__alloc_array(room, sizeof *tasks);
+    if (!tasks) {
+        return false;
+    }
+    let_go(list);
+    sheaf__tasks_forget(list);
+    list->tasks = tasks;
+    list->room = room;
+    return true;
 }
 
 /* How often a search that missed some is made again. */
 #define SEARCHES_MAX 20U
 
-size_t sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, sheaf_future **tasks, size_t room)
+void sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, struct sheaf__task_list *list)
 {
-    struct search search = {.pool = pool, .unswept = unswept, .tasks = tasks, .room = room};
-    for (unsigned tries = 1;; tries++) {
-        pthread_mutex_lock(&pool->inspect_lock);
-        sheaf__store_seq(&pool->inspecting, 1); /* I1 */
-        search_once(&search);
-        sheaf__store_seq(&pool->inspecting, 0);
-        pthread_mutex_unlock(&pool->inspect_lock);
-        if (search.met >= sheaf__pool_unfinished(pool) || tries == SEARCHES_MAX) {
-            return drop_doubles(&search);
-        }
-        let_go(&search);
+    struct search search = {.pool = pool, .list = list, .unswept = unswept};
+    list->tasks = list->some;
+    list->room = SHEAF__TASK_LIST_SOME;
+    unsigned tries = 1;
+    search_locked(&search);
+    while (list->found > list->room
+               ? widen(list)
+               : search.met < sheaf__pool_unfinished(pool) && tries++ < SEARCHES_MAX) {
+        let_go(list);
         sched_yield();
+        search_locked(&search);
+    }
+    /* Seen from its only worker nothing moves, and the order stays the same from run to run. */
+    if (pool->worker_count > 1 || sheaf_pool_current() != pool) {
+        drop_doubles(list);
+    }
+}
+
+void sheaf__tasks_forget(struct sheaf__task_list *list)
+{
+    let_go(list);
+    if (list->tasks != list->some) {
+        sheaf__free_array(list->tasks, list->room, sizeof *list->tasks);
     }
 }
 
 size_t sheaf_all_tasks(sheaf_pool *pool, sheaf_future **tasks, size_t room)
 {
-    return pool && (tasks || room == 0) ? sheaf__inspect_tasks(pool, false, tasks, room) : 0;
+    if (!pool || (!tasks && room > 0)) {
+        return 0;
+    }
+    struct sheaf__task_list list;
+    sheaf__inspect_tasks(pool, false, &list);
+    size_t count = list.count;
+    size_t given = count < room ? count : room;
+    for (size_t i = 0; i < given; i++) {
+        tasks[i] = sheaf_retain(list.tasks[i]);
+    }
+    sheaf__tasks_forget(&list);
+    return count;
 }
 
 /* ---------------------------------------------------------------- the dump */
@@ -301,39 +328,19 @@ static void write_task(sheaf_report_fn *report, void *context, sheaf_future *tas
     report(context, line);
 }
 
-/* All tasks, in an array that fits.  Returns: NULL without memory or tasks */
-static sheaf_future **collect(sheaf_pool *pool, size_t *count, size_t *room)
-{
-    *room = 16;
-    for (;;) {
-        sheaf_future **tasks = sheaf__alloc_array(*room, sizeof *tasks);
-        if (!tasks) {
-            return NULL;
-        }
-        *count = sheaf__inspect_tasks(pool, false, tasks, *room);
-        if (*count <= *room) {
-            return tasks;
-        }
-        sheaf_release_all(tasks, *room);
-        sheaf__free_array(tasks, *room, sizeof *tasks);
-        *room = *count * 2;
-    }
-}
-
 void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *context)
 {
     if (!pool || !report) {
         return;
     }
-    size_t count = 0;
-    size_t room = 0;
-    sheaf_future **tasks = collect(pool, &count, &room);
+    struct sheaf__task_list list;
+    sheaf__inspect_tasks(pool, false, &list);
     char line[LINE_SIZE];
-    snprintf(line, sizeof line, "pool '%s': %zu task%s", pool->name, count, count == 1 ? "" : "s");
+    snprintf(line, sizeof line, "pool '%s': %zu task%s", pool->name, list.count,
+             list.count == 1 ? "" : "s");
     report(context, line);
-    for (size_t i = 0; tasks && i < count; i++) {
-        write_task(report, context, tasks[i]);
-        sheaf_release(tasks[i]);
+    for (size_t i = 0; i < list.count; i++) {
+        write_task(report, context, list.tasks[i]);
     }
-    sheaf__free_array(tasks, room, sizeof *tasks);
+    sheaf__tasks_forget(&list);
 }

@@ -70,6 +70,7 @@ LAYERS = {
         "future.c",
         "future_impl.h",
         "inspect.c",
+        "inspect.h",
         "local.c",
         "promise.c",
         "run.c",

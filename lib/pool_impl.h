@@ -68,7 +68,6 @@ struct sheaf_pool {
     SHEAF__ATOMIC(uint64_t) names;           /* default names given so far */
     SHEAF__ATOMIC(uint64_t) spawned_outside; /* tasks made by other threads than the workers */
     SHEAF__ATOMIC(uint64_t) refused;         /* of all tasks, those that no worker ran */
-    SHEAF__ATOMIC(uint8_t) inspecting;       /* lib/inspect.c holds running tasks in place */
     pthread_mutex_t inspect_lock;            /* rank 1: one inspection at a time */
 
     /* The pool at rest: every worker asleep, nothing queued. */

@@ -7,6 +7,7 @@
 
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
+#include "lib/inspect.h"
 #include "lib/platform/clock.h"
 
 /* ---------------------------------------------------------------- process-wide state */
@@ -93,21 +94,18 @@ int sheaf_pool_default_close(sheaf_close how, sheaf_duration limit)
 
 /* ---------------------------------------------------------------- ending what is left */
 
-#define SWEEP_BATCH 64U
-
-/* Asks tasks that this shutdown has not asked yet, one batch.  Returns: how many it asked */
+/* Asks the tasks that this shutdown has not asked yet.  Returns: how many it found */
 static size_t ask_some(sheaf_pool *pool)
 {
-    sheaf_future *tasks[SWEEP_BATCH];
-    size_t found = sheaf__inspect_tasks(pool, true, tasks, SWEEP_BATCH);
-    size_t count = found < SWEEP_BATCH ? found : SWEEP_BATCH;
+    struct sheaf__task_list list;
+    sheaf__inspect_tasks(pool, true, &list);
+    size_t count = list.count;
     for (size_t i = 0; i < count; i++) {
-        /* A task may be seen at two places: asked once all the same. */
-        if (sheaf__task_mark_swept(tasks[i])) {
-            sheaf__future_ask(tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
+        if (sheaf__task_mark_swept(list.tasks[i])) {
+            sheaf__future_ask(list.tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
         }
-        sheaf_release(tasks[i]);
     }
+    sheaf__tasks_forget(&list);
     return count;
 }
 
@@ -191,19 +189,17 @@ static void abandon_tasks(sheaf_pool *pool)
 
 static void tell_late(sheaf_pool *pool, sheaf_late_fn *late, void *context)
 {
-    size_t room = sheaf__inspect_tasks(pool, false, NULL, 0) + 16;
-    sheaf_future **tasks = late ? sheaf__alloc_array(room, sizeof *tasks) : NULL;
-    if (!tasks) {
+    if (!late) {
         return;
     }
-    size_t count = sheaf__inspect_tasks(pool, false, tasks, room);
-    for (size_t i = 0; i < count && i < room; i++) {
+    struct sheaf__task_list list;
+    sheaf__inspect_tasks(pool, false, &list);
+    for (size_t i = 0; i < list.count; i++) {
         char name[128];
-        sheaf_future_name(tasks[i], name, sizeof name);
-        late(context, tasks[i], name);
-        sheaf_release(tasks[i]);
+        sheaf_future_name(list.tasks[i], name, sizeof name);
+        late(context, list.tasks[i], name);
     }
-    sheaf__free_array(tasks, room, sizeof *tasks);
+    sheaf__tasks_forget(&list);
 }
 
 /* ---------------------------------------------------------------- close */
@@ -298,23 +294,17 @@ static void wait_until_settled(sheaf_pool *pool)
 /* Asks everything that is left once and waits for it.  Returns: false when nothing was left */
 static bool end_left_over(sheaf_pool *pool)
 {
-    size_t count = sheaf__inspect_tasks(pool, false, NULL, 0);
-    size_t room = count + 16;
-    sheaf_future **tasks = count ? sheaf__alloc_array(room, sizeof *tasks) : NULL;
-    if (!tasks) {
-        return false;
+    struct sheaf__task_list list;
+    sheaf__inspect_tasks(pool, false, &list);
+    bool some = list.count > 0;
+    for (size_t i = 0; i < list.count; i++) {
+        sheaf__future_ask(list.tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
     }
-    count = sheaf__inspect_tasks(pool, false, tasks, room);
-    count = count < room ? count : room;
-    for (size_t i = 0; i < count; i++) {
-        sheaf__future_ask(tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
+    for (size_t i = 0; i < list.count; i++) {
+        sheaf__future_wait(list.tasks[i], SHEAF_FOREVER);
     }
-    for (size_t i = 0; i < count; i++) {
-        sheaf__future_wait(tasks[i], SHEAF_FOREVER);
-        sheaf_release(tasks[i]);
-    }
-    sheaf__free_array(tasks, room, sizeof *tasks);
-    return true;
+    sheaf__tasks_forget(&list);
+    return some;
 }
 
 static int run_main(void *arg, sheaf_value *result)

@@ -31,17 +31,6 @@ void sheaf__depot_destroy(struct sheaf__depot *depot)
     }
 }
 
-bool sheaf__depot_owns(struct sheaf__depot *depot, const void *address)
-{
-    sheaf__spin_lock(&depot->lock);
-    struct sheaf__slab *slab = depot->slabs;
-    while (slab && slab != sheaf__slab_of(address)) {
-        slab = slab->next;
-    }
-    sheaf__spin_unlock(&depot->lock);
-    return slab && (uintptr_t)address % SHEAF__RECORD_SIZE == 0;
-}
-
 /* Requires: the lock is held; it is let go during the allocation */
 static bool add_slab(struct sheaf__depot *depot)
 {

@@ -77,9 +77,6 @@ static inline struct sheaf__depot *sheaf__record_depot(const void *record)
     return sheaf__slab_of(record)->depot;
 }
 
-/* Whether the address is that of a record of this depot.  The lock is taken. */
-bool sheaf__depot_owns(struct sheaf__depot *depot, const void *address);
-
 /* Takes a record, or gives one back, under the lock: for plain threads. */
 void *sheaf__depot_take(struct sheaf__depot *depot);
 void sheaf__depot_give(struct sheaf__depot *depot, void *record);

@@ -6,6 +6,7 @@
 #include "lib/alloc.h"
 #include "lib/call.h"
 #include "lib/error_impl.h"
+#include "lib/inspect.h"
 
 #define STACK_SIZE_MAX ((size_t)1 << 30)
 #define SPAWN_FLAGS ((unsigned)(SHEAF_SPAWN_PIN | SHEAF_SPAWN_KEEP_LATE_RESULT))
@@ -47,10 +48,9 @@ SHEAF__COLD bool sheaf__task_may_start(sheaf_future *task, void *arg)
     }
     /* It was announced as running: inspections are let pass, and what is dropped runs in the task
      * below on the stack. */
-    struct sheaf__worker *worker = sheaf__worker_self();
+    sheaf__store_rlx(&sheaf__worker_self()->current, task->in.enclosing);
     sheaf__store_rlx(&task->job.state, SHEAF__ENDING);
-    sheaf__inspect_pass(worker->pool);
-    sheaf__store_rlx(&worker->current, task->in.enclosing);
+    sheaf__inspect_pass();
     finish_unrun(task, arg, SHEAF_CANCELLED);
     return false;
 }

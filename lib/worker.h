@@ -43,11 +43,12 @@ struct sheaf__worker {
     SHEAF__ATOMIC(char *) inline_limit;           /* of the running fiber */
     SHEAF__ATOMIC(struct sheaf__fiber *) fiber;   /* the running fiber */
     struct sheaf__cache records;
-    struct sheaf_pool *pool; /* const */
-    uint32_t born;           /* const: what a task's word starts with, see future_impl.h */
-    uint16_t index;          /* const */
-    bool deterministic;      /* const: one queue, nothing runs on an awaiter's stack */
-    bool plain_spawns;       /* const: the pool asks for nothing that needs an extra part */
+    struct sheaf_pool *pool;     /* const */
+    uint32_t born;               /* const: what a task's word starts with, see future_impl.h */
+    uint16_t index;              /* const */
+    bool deterministic;          /* const: one queue, nothing runs on an awaiter's stack */
+    bool plain_spawns;           /* const: the pool asks for nothing that needs an extra part */
+    SHEAF__ATOMIC(uint8_t) held; /* its tasks are to wait before they end: lib/inspect.c */
     struct sheaf__counters counts;
 
     struct sheaf__deque deque;
@@ -69,7 +70,6 @@ struct sheaf__worker {
     struct sheaf__runq late;   /* fibers that gave way; thieves take from it */
     struct sheaf__runq pinned; /* fibers tied to this worker */
     struct sheaf__bunk bunk;
-    struct sheaf_future *marked; /* by the inspection under way; guarded by its lock */
 };
 
 /* The worker that runs the caller; NULL on a plain thread.  Not to be kept over a suspension. */

@@ -55,7 +55,6 @@ static inline void sheaf__cache_give(struct sheaf__cache *, struct sheaf__depot 
 }
 
 struct sheaf__depot *sheaf__record_depot(const void *record);
-bool sheaf__depot_owns(struct sheaf__depot *depot, const void *address);
 
 #undef pthread_mutex_lock
 #undef pthread_mutex_unlock
@@ -168,10 +167,6 @@ inline sheaf_future *make_task(sheaf_fn *fn, void *arg, uint32_t references)
 struct sheaf__depot *sheaf__record_depot(const void *)
 {
     return &check::pool->depot;
-}
-bool sheaf__depot_owns(struct sheaf__depot *, const void *)
-{
-    return true;
 }
 
 void *sheaf__self_get_portable(void)
