@@ -73,11 +73,17 @@ static SHEAF__COLD void pass_request_on(sheaf_future *task, sheaf_future *future
     }
 }
 
+/* Whether its outcome is SHEAF_CANCELLED, be it a gather that failed with it. */
+static bool was_cancelled(const sheaf_future *future)
+{
+    return sheaf__future_done(future) && sheaf__future_outcome(future) == SHEAF_CANCELLED;
+}
+
 /* The wait for `future` is over: that a request of the task went on to it counts only if that is
  * what has ended it. */
 static void settle_passed(sheaf_future *task, const sheaf_future *future)
 {
-    if (SHEAF__UNLIKELY(sheaf__task_was_passed_on(task)) && !sheaf_cancelled(future)) {
+    if (SHEAF__UNLIKELY(sheaf__task_was_passed_on(task)) && !was_cancelled(future)) {
         sheaf__task_forget_passed(task);
     }
 }
@@ -132,14 +138,30 @@ static void fire_sleep(struct sheaf__timer *timer)
     sheaf__wake(sleep->wait, SHEAF__WAIT_TIMEOUT);
 }
 
+/* A deadline that has passed needs no timer: the sleep lets the others run once. */
 static int start_timer(struct sheaf__sleep *sleep)
 {
     if (sleep->deadline == SHEAF_FOREVER) {
         return SHEAF_OK;
     }
+    sleep->overdue = sleep->deadline <= sheaf__timekeeper_now(sleep->keeper);
+    if (sleep->overdue) {
+        return SHEAF_OK;
+    }
     sleep->timer = (struct sheaf__timer){.fire = fire_sleep};
     sleep->timed = true;
     return sheaf__timer_set(sleep->keeper, &sleep->timer, sleep->deadline);
+}
+
+static void clear_sleep(struct sheaf__sleep *sleep, sheaf_future *task, sheaf_time deadline)
+{
+    sleep->task = task;
+    sleep->deadline = deadline;
+    sleep->handed = false;
+    sleep->timed = false;
+    sleep->overdue = false;
+    sleep->deaf = false;
+    sleep->keeper = NULL;
 }
 
 static int begin_thread_sleep(struct sheaf__sleep *sleep)
@@ -151,38 +173,46 @@ static int begin_thread_sleep(struct sheaf__sleep *sleep)
     return SHEAF_OK;
 }
 
-static int begin_sleep(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline, bool deaf)
+/* Prepares the running fiber's wait, with its timer.  about_to_park() follows. */
+static int begin_task_sleep(struct sheaf__sleep *sleep, struct sheaf__worker *worker)
 {
-    struct sheaf__worker *worker = sheaf__worker_self();
-    sleep->task = sheaf__worker_current(worker);
-    sleep->deadline = deadline;
-    sleep->handed = false;
-    sleep->timed = false;
-    sleep->deaf = deaf;
-    sleep->keeper = NULL;
-    if (!sleep->task) {
-        return begin_thread_sleep(sleep);
-    }
     sleep->keeper = &worker->pool->keeper;
     sleep->wait = &sheaf__load_rlx(&worker->fiber)->wait;
     sheaf__wait_begin(sleep->wait);
-    int status = start_timer(sleep);
-    if (status == SHEAF_OK) {
-        uintptr_t wait = (uintptr_t)sleep->wait | SHEAF__AWAITING_WAIT;
-        sheaf__store_rlx(&sleep->wait->what, what);
-        about_to_park(sleep->task, deaf ? 0 : wait);
-    }
-    return status;
+    return start_timer(sleep);
 }
 
 int sheaf__sleep_begin(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline)
 {
-    return begin_sleep(sleep, what, deadline, false);
+    struct sheaf__worker *worker = sheaf__worker_self();
+    clear_sleep(sleep, sheaf__worker_current(worker), deadline);
+    if (!sleep->task) {
+        return begin_thread_sleep(sleep);
+    }
+    SHEAF_TRY(begin_task_sleep(sleep, worker));
+    sheaf__store_rlx(&sleep->wait->what, what);
+    about_to_park(sleep->task, (uintptr_t)sleep->wait | SHEAF__AWAITING_WAIT);
+    return SHEAF_OK;
 }
 
 int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep)
 {
-    return begin_sleep(sleep, NULL, SHEAF_FOREVER, true);
+    struct sheaf__worker *worker = sheaf__worker_self();
+    clear_sleep(sleep, sheaf__worker_current(worker), SHEAF_FOREVER);
+    sleep->deaf = true;
+    if (!sleep->task) {
+        return begin_thread_sleep(sleep);
+    }
+    SHEAF_TRY(begin_task_sleep(sleep, worker));
+    about_to_park(sleep->task, 0);
+    return SHEAF_OK;
+}
+
+static uint32_t park(const struct sheaf__sleep *sleep)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    return SHEAF__UNLIKELY(sleep->overdue) ? sheaf__worker_park_overdue(worker)
+                                           : sheaf__worker_park(worker);
 }
 
 static uint32_t end_thread_sleep(struct sheaf__sleep *sleep)
@@ -213,7 +243,7 @@ uint32_t sheaf__sleep_end(struct sheaf__sleep *sleep)
             sheaf__wake(sleep->wait, SHEAF__WAIT_CANCEL);
         }
     }
-    uint32_t reason = sheaf__worker_park(sheaf__worker_self());
+    uint32_t reason = park(sleep);
     end_timer(sleep, reason);
     back_from_park(task);
     sleep->handed = reason == SHEAF__WAIT_DONE;
@@ -261,7 +291,8 @@ static bool register_node(sheaf_future *future, struct sheaf__node *node)
 static int before_park(struct future_wait *wait, sheaf_future *future)
 {
     sheaf_future *task = wait->sleep.task;
-    int status = wait->sleep.timed ? SHEAF_OK : sheaf__task_check_cycle(task, future);
+    bool limited = wait->sleep.deadline != SHEAF_FOREVER;
+    int status = limited ? SHEAF_OK : sheaf__task_check_cycle(task, future);
     if (status == SHEAF_OK && (sheaf__load_rlx(&task->job.word) & REQUEST_FLAGS)) {
         pass_request_on(task, future);
     }
@@ -273,7 +304,7 @@ static int before_park(struct future_wait *wait, sheaf_future *future)
 static int deliver_at(sheaf_future *task, sheaf_future *future)
 {
     int status = sheaf__task_deliver(task);
-    if (status == SHEAF_CANCELLED && sheaf_cancelled(future)) {
+    if (status == SHEAF_CANCELLED && was_cancelled(future)) {
         return sheaf__future_read(future, task, NULL);
     }
     return status;
@@ -285,7 +316,7 @@ static int park_on_future(struct future_wait *wait, sheaf_future *future)
     int status = before_park(wait, future);
     uint32_t reason = 0;
     if (status == SHEAF_OK) {
-        reason = sheaf__worker_park(sheaf__worker_self());
+        reason = park(&wait->sleep);
     }
     back_from_park(task);
     end_timer(&wait->sleep, reason);
@@ -308,14 +339,11 @@ static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_
                         sheaf_time deadline, enum late_request late)
 {
     struct future_wait wait = {.node = {.notify = NULL}, .late = late};
-    wait.sleep.task = task;
-    wait.sleep.deadline = deadline;
-    wait.sleep.keeper = &worker->pool->keeper;
-    wait.sleep.wait = &sheaf__load_rlx(&worker->fiber)->wait;
+    clear_sleep(&wait.sleep, task, deadline);
+    SHEAF_TRY(begin_task_sleep(&wait.sleep, worker));
     wait.node.wait = wait.sleep.wait;
-    sheaf__wait_begin(wait.sleep.wait);
-    SHEAF_TRY(start_timer(&wait.sleep));
-    about_to_park(task, awaiting_future(future, SHEAF__AWAITING_FUTURE));
+    uintptr_t tag = deadline == SHEAF_FOREVER ? SHEAF__AWAITING_FUTURE : SHEAF__AWAITING_LIMITED;
+    about_to_park(task, awaiting_future(future, tag));
     if (!register_node(future, &wait.node)) {
         back_from_park(task);
         end_timer(&wait.sleep, 0);

@@ -48,9 +48,10 @@ static struct callback *callback_of(struct sheaf__node *node)
     return SHEAF__CONTAINER(node, struct callback, node);
 }
 
-static void notify_callback(struct sheaf__node *node, sheaf_future *future, bool locked);
+static void notify_callback(struct sheaf__node *node, sheaf_future *future,
+                            struct sheaf__ended *more);
 
-static bool is_callback(const struct sheaf__node *node)
+bool sheaf__node_is_callback(const struct sheaf__node *node)
 {
     return node->notify == notify_callback;
 }
@@ -275,7 +276,7 @@ static void run_drain(sheaf_future *future, const sheaf_future *drain)
 {
     struct sheaf__node *node;
     while ((node = next_node(future, drain, 0)) != NULL) {
-        if (is_callback(node)) {
+        if (sheaf__node_is_callback(node)) {
             run_and_free(node);
         } else {
             node->next = NULL;
@@ -380,13 +381,13 @@ static void start_with_record(struct sheaf__node *node, sheaf_future *future)
 
 /* In the step to DONE, for the first callback: from here on the future has a drain, or turns to
  * come, and what follows is theirs.  Requires: LOCK */
-static void commit(struct sheaf__node *node, sheaf_future *future)
+void sheaf__drain_commit(struct sheaf__node *node, sheaf_future *future)
 {
     struct sheaf__drain *state = sheaf__future_extra(future)->drain;
     state->by_turns = one_turn_each(sheaf__future_pool(future));
     if (state->by_turns) {
         for (; node; node = node->next) {
-            state->turns += is_callback(node);
+            state->turns += sheaf__node_is_callback(node);
         }
         return;
     }
@@ -413,12 +414,10 @@ static void prepend_node(struct sheaf__drain *state, struct sheaf__node *node)
     state->first = node;
 }
 
-static void notify_callback(struct sheaf__node *node, sheaf_future *future, bool locked)
+static void notify_callback(struct sheaf__node *node, sheaf_future *future,
+                            struct sheaf__ended *more)
 {
-    if (locked) {
-        commit(node, future);
-        return;
-    }
+    (void)more; /* a callback runs later */
     if (!sheaf__future_extra(future)->drain->by_turns) {
         sheaf__future_lock(future);
         prepend_node(sheaf__future_extra(future)->drain, node);
@@ -492,7 +491,7 @@ static struct sheaf__node *take_matching(sheaf_future *future, sheaf_done_fn *fn
     while (more) {
         struct sheaf__node *next = node->next;
         more = node != last;
-        if (is_callback(node) && callback_of(node)->fn == fn && callback_of(node)->arg == arg) {
+        if (sheaf__node_is_callback(node) && callback_of(node)->fn == fn && callback_of(node)->arg == arg) {
             sheaf__future_unlink_node(future, node);
             node->next = taken;
             taken = node;

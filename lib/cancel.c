@@ -21,10 +21,17 @@
 /* A request on its way. */
 struct request {
     sheaf_origin origin;
-    sheaf_error *message;       /* borrowed, may be NULL */
-    struct sheaf__extra *spare; /* where a task without an extra part keeps the message */
-    sheaf_future *last_held;    /* to be let go when no LOCK is held any more */
-    sheaf_future *unrun;        /* claimed, and to be ended then: its pool is dead */
+    sheaf_error *message;         /* borrowed, may be NULL */
+    struct sheaf__extra *spare;   /* where a task without an extra part keeps the message */
+    sheaf_error *unkept;          /* a message that gave way, to be released */
+    sheaf_future *last_held;      /* to be let go when no LOCK is held any more */
+    sheaf_future *unrun;          /* claimed, and to be ended then: its pool is dead */
+    struct sheaf__ticket *ticket; /* of the first task, may be NULL */
+    bool counted;                 /* the first task has counted it already */
+
+    /* Where a walk down a chain has ended when it did not arrive: */
+    struct sheaf__composed *reached; /* whose members are to be asked; its future is held */
+    sheaf_future *asker;             /* the task that awaits that one, held; NULL: nobody */
 };
 
 /* ---------------------------------------------------------------- the counts; LOCK is held */
@@ -34,15 +41,19 @@ static uint32_t asked_of(const sheaf_future *task)
     return sheaf__load_rlx(&task->job.asked);
 }
 
+static void set_pending_origin(sheaf_future *task, sheaf_origin origin)
+{
+    uint32_t asked = asked_of(task) & ~(7U << SHEAF__ASKED_PENDING_SHIFT);
+    sheaf__store_rlx(&task->job.asked, asked | ((uint32_t)origin << SHEAF__ASKED_PENDING_SHIFT));
+}
+
 static void count_request(sheaf_future *task, sheaf_origin origin)
 {
     uint32_t asked = asked_of(task);
     if ((asked & SHEAF__ASKED_COUNT) != SHEAF__ASKED_COUNT) {
-        asked++;
+        sheaf__store_rlx(&task->job.asked, asked + 1);
     }
-    asked &= ~(7U << SHEAF__ASKED_PENDING_SHIFT);
-    asked |= (uint32_t)origin << SHEAF__ASKED_PENDING_SHIFT;
-    sheaf__store_rlx(&task->job.asked, asked);
+    set_pending_origin(task, origin);
 }
 
 static void set_undelivered(sheaf_future *task)
@@ -54,10 +65,52 @@ static void set_undelivered(sheaf_future *task)
     sheaf__or_seq(&task->job.word, SHEAF__WORD_CANCEL);
 }
 
+/* The tickets from `first` on in the list are not undelivered any more; NULL: all of them. */
+static void settle_tickets(sheaf_future *task, const struct sheaf__ticket *first)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    struct sheaf__ticket **at = extra ? &extra->tickets : NULL;
+    while (at && first && *at && *at != first) {
+        at = &(*at)->next;
+    }
+    while (at && *at) {
+        (*at)->undelivered = false;
+        *at = (*at)->next;
+    }
+}
+
 static void clear_undelivered(sheaf_future *task)
 {
     sheaf__store_rlx(&task->job.asked, asked_of(task) & ~SHEAF__ASKED_UNDELIVERED_MASK);
+    settle_tickets(task, NULL);
     sheaf__and_acq_rel(&task->job.word, ~SHEAF__WORD_CANCEL);
+}
+
+/* Returns: whether it was in the list */
+static bool unlink_ticket(sheaf_future *task, struct sheaf__ticket *ticket)
+{
+    if (!ticket->undelivered) {
+        return false;
+    }
+    struct sheaf__ticket **at = &sheaf__future_extra(task)->tickets;
+    while (*at != ticket) {
+        at = &(*at)->next;
+    }
+    *at = ticket->next;
+    ticket->undelivered = false;
+    return true;
+}
+
+/* The request that stays with the task is the ticket's. */
+static void keep_ticket(sheaf_future *task, struct request *request)
+{
+    struct sheaf__ticket *ticket = request->ticket;
+    if (ticket) {
+        struct sheaf__extra *extra = sheaf__future_extra(task);
+        ticket->undelivered = true;
+        ticket->next = extra->tickets;
+        extra->tickets = ticket;
+    }
 }
 
 /* Takes so many back of those that are undelivered; a count that is full stands for any number.
@@ -84,6 +137,11 @@ static void set_last_origin(sheaf_future *task, sheaf_origin origin)
     sheaf__store_rlx(&task->job.asked, asked | ((uint32_t)origin << SHEAF__ASKED_LAST_SHIFT));
 }
 
+static sheaf_origin last_origin(const sheaf_future *task)
+{
+    return (sheaf_origin)(asked_of(task) >> SHEAF__ASKED_LAST_SHIFT);
+}
+
 static sheaf_origin pending_origin(const sheaf_future *task)
 {
     return (sheaf_origin)((asked_of(task) >> SHEAF__ASKED_PENDING_SHIFT) & 7U);
@@ -103,10 +161,19 @@ static void keep_message(sheaf_future *task, struct request *request)
     bool first = !(asked_of(task) & SHEAF__ASKED_UNDELIVERED_MASK);
     bool queued = sheaf__load_rlx(&task->job.state) == SHEAF__QUEUED;
     if (extra && (first || queued)) {
-        sheaf_error *before = extra->message;
+        /* The first one is released when no LOCK is held; a second is rare. */
+        sheaf_error_release(request->unkept);
+        request->unkept = extra->message;
         extra->message = sheaf_error_retain(request->message);
-        sheaf_error_release(before);
     }
+}
+
+/* The request stays with the task until it is delivered, passed on or taken back. */
+static void leave_request(sheaf_future *task, struct request *request)
+{
+    keep_message(task, request);
+    keep_ticket(task, request);
+    set_undelivered(task);
 }
 
 /* ---------------------------------------------------------------- asking one task */
@@ -162,8 +229,7 @@ static bool is_still_queued(const sheaf_future *task)
 /* The request stays with this task.  Wakes it if it sleeps on something that is no future. */
 static void ask_here(sheaf_future *task, uintptr_t awaiting, struct request *request)
 {
-    keep_message(task, request);
-    set_undelivered(task);
+    leave_request(task, request);
     if ((awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_WAIT) {
         uintptr_t wait = awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG;
         /* The sleeper cannot leave its wait while the LOCK is held. */
@@ -181,8 +247,7 @@ static sheaf_future *place_request(sheaf_future *task, struct request *request)
     if (sheaf__load_acq(&task->job.state) == SHEAF__QUEUED) {
         bool claimed = claim_unstarted(task);
         if (claimed || is_still_queued(task)) {
-            keep_message(task, request);
-            set_undelivered(task);
+            leave_request(task, request);
             if (claimed) {
                 hurry(task, request);
             }
@@ -207,14 +272,16 @@ static sheaf_future *place_request(sheaf_future *task, struct request *request)
 static bool leave_for_a_moment(sheaf_future *task, sheaf_future *next, struct request *request,
                                unsigned *turns)
 {
-    keep_message(task, request);
-    set_undelivered(task);
+    leave_request(task, request);
     sheaf__future_unlock(task);
     sheaf__future_unhold(next);
     sheaf__spin_wait(turns);
     sheaf__future_lock(task);
     if (sheaf__future_done(task) || !(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL)) {
         return false;
+    }
+    if (request->ticket) {
+        unlink_ticket(task, request->ticket);
     }
     take_undelivered(task, SHEAF__ASKED_UNDELIVERED);
     return true;
@@ -274,52 +341,236 @@ static void ask_last(sheaf_future *future, struct request *request)
     sheaf__future_unhold_later(future, &request->last_held);
 }
 
-/* Asks a future that is held, not done, its LOCK taken; lets it go.
- * Returns: the future that is to be asked next, in the same condition; or NULL */
-static sheaf_future *ask_one(sheaf_future *future, struct request *request)
+/* Asks a task.  LOCK is let go, and the task with it unless it becomes the asker of what is reached.
+ * Returns: what is to be asked next, held, LOCK taken; or NULL */
+static sheaf_future *ask_task(sheaf_future *task, struct request *request)
 {
-    sheaf_future *next = NULL;
-    if (sheaf__future_is_task(future)) {
-        count_request(future, request->origin);
-        next = reach_awaited(future, request);
-        if (next) {
-            set_passed(future);
-        }
-        sheaf__future_unlock(future);
-    } else {
-        future->job.out.value.ptr = sheaf_error_retain(request->message);
-        sheaf__future_finish_locked(future, SHEAF_CANCELLED);
+    if (!request->counted) {
+        count_request(task, request->origin);
     }
-    sheaf__future_unhold_later(future, &request->last_held);
+    request->counted = false;
+    sheaf_future *next = reach_awaited(task, request);
+    if (next) {
+        set_passed(task);
+    }
+    sheaf__future_unlock(task);
+    request->ticket = NULL;
     request->origin = SHEAF_ORIGIN_AWAITER;
+    struct sheaf__composed *composed = next ? sheaf__future_composed(next) : NULL;
+    if (composed && composed->ops->member) {
+        request->asker = task;
+    } else {
+        sheaf__future_unhold_later(task, &request->last_held);
+    }
     return next;
+}
+
+/* Asks a bare future: a promise ends at once, of a gather the members are to be asked. */
+static void ask_bare(sheaf_future *future, struct request *request)
+{
+    struct sheaf__composed *composed = sheaf__future_composed(future);
+    if (composed && composed->ops->member) {
+        sheaf__future_unlock(future);
+        request->reached = composed;
+        return;
+    }
+    future->job.out.value.ptr = sheaf_error_retain(request->message);
+    sheaf__future_finish_locked(future, SHEAF_CANCELLED);
+    sheaf__future_unhold_later(future, &request->last_held);
+}
+
+/* Lets go of what could not be let go while a LOCK was held. */
+static void tidy_up(struct request *request)
+{
+    sheaf__future_unhold_all(request->last_held);
+    request->last_held = NULL;
+    sheaf_error_release(request->unkept);
+    request->unkept = NULL;
+    if (request->unrun) {
+        sheaf_pool *pool = sheaf__future_pool(request->unrun);
+        pool->ops->refuse(pool, &request->unrun->job, SHEAF_CLOSED);
+        request->unrun = NULL;
+    }
+}
+
+/* Asks a future and what it awaits, down to the end of the chain.
+ * Returns: false when it is done; else the request has arrived, or request->reached is set */
+static bool ask_chain(sheaf_future *future, struct request *request)
+{
+    request->reached = NULL;
+    request->asker = NULL;
+    sheaf__future_lock(future);
+    if (sheaf__future_done(future)) {
+        sheaf__future_unlock(future);
+        return false;
+    }
+    struct laps laps = {.mark = NULL};
+    sheaf__future_hold(future);
+    while (future && sheaf__future_is_task(future) && !goes_round(&laps, future)) {
+        future = ask_task(future, request);
+    }
+    if (future && sheaf__future_is_task(future)) {
+        ask_last(future, request);
+    } else if (future) {
+        ask_bare(future, request);
+    }
+    tidy_up(request);
+    return true;
+}
+
+/* ---------------------------------------------------------------- asking members */
+
+/* A request on its way through a tree of gathers, depth first.  The way back lies in the gathers
+ * themselves, so the stack does not grow.  Who comes to one that somebody else is asking leaves it
+ * to that one to ask once more; who comes to one on its own way, in a circle, passes it by. */
+static bool ask_from(sheaf_future *future, struct request *request);
+
+struct sheaf__tree_walk {
+    struct sheaf__composed *top;
+    struct request *request;
+    bool taken; /* the answer of the first */
+};
+
+/* The answer of a gather, or of the chain that led to it, for the one above. */
+static void tell_above(struct sheaf__tree_walk *walk, bool taken)
+{
+    if (walk->top) {
+        walk->top->taken = walk->top->taken || taken;
+    } else {
+        walk->taken = taken;
+    }
+}
+
+static void begin_round(struct sheaf__composed *composed)
+{
+    /* With an outcome there is nobody to ask: the first look beyond the last member. */
+    composed->at = composed->ops->ask_begin(composed) ? 0 : SIZE_MAX;
+}
+
+/* Comes to a gather; its future and the asker are held, and taken. */
+static void walk_down(struct sheaf__tree_walk *walk, struct sheaf__composed *composed,
+                      sheaf_future *asker)
+{
+    bool circle = sheaf__load_rlx(&composed->walk) == walk; /* nobody else stores this one */
+    if (circle || sheaf__add_acq_rel(&composed->asking, 1) != 0) {
+        tell_above(walk, true);
+        sheaf__future_unhold(composed->future);
+        if (asker) {
+            sheaf__future_unhold(asker);
+        }
+        return;
+    }
+    sheaf__store_rlx(&composed->walk, walk);
+    composed->asker = asker;
+    composed->taken = false;
+    composed->below = walk->top;
+    walk->top = composed;
+    begin_round(composed);
+}
+
+/* A task was told that its request is on the way to a gather, which has no member left to take it:
+ * the task itself hears of it.  Its wait may be over by now. */
+static void leave_with_asker(sheaf_future *asker, sheaf_future *gather, struct request *request)
+{
+    sheaf__future_lock(asker);
+    if (sheaf__future_done(asker)) {
+        sheaf__future_unlock(asker);
+        return;
+    }
+    if (sheaf__load_acq(&asker->job.state) == SHEAF__RUNNING &&
+        awaited_future(read_awaiting(asker)) == gather) {
+        ask_here(asker, 0, request);
+        sheaf__future_unlock(asker);
+        return;
+    }
+    sheaf__future_unlock(asker);
+    struct request again = {.origin = SHEAF_ORIGIN_AWAITER, .message = request->message};
+    again.counted = true;
+    /* It may have come to another gather meanwhile; that one is asked by a walk of its own. */
+    ask_from(asker, &again);
+}
+
+/* Leaves a gather whose members have been asked as often as somebody wanted. */
+static void walk_up(struct sheaf__tree_walk *walk)
+{
+    struct sheaf__composed *composed = walk->top;
+    sheaf_future *asker = composed->asker;
+    bool taken = composed->taken;
+    uint32_t alone = 1;
+    if (composed->at != SIZE_MAX) {
+        composed->ops->ask_end(composed, taken);
+    }
+    sheaf__store_rlx(&composed->walk, NULL);
+    walk->top = composed->below;
+    /* acq_rel: the next owner sees the fields as they were left. */
+    if (!sheaf__cas_acq_rel(&composed->asking, &alone, 0)) {
+        sheaf__sub_acq_rel(&composed->asking, 1);
+        composed->below = walk->top;
+        walk->top = composed;
+        sheaf__store_rlx(&composed->walk, walk);
+        begin_round(composed);
+        return;
+    }
+    if (asker && !taken) {
+        leave_with_asker(asker, composed->future, walk->request);
+    }
+    tell_above(walk, asker || taken);
+    if (asker) {
+        sheaf__future_unhold(asker);
+    }
+    sheaf__future_unhold(composed->future);
+}
+
+/* Asks the next member.  Returns: false when there is none */
+static bool ask_member(struct sheaf__tree_walk *walk)
+{
+    struct sheaf__composed *top = walk->top;
+    sheaf_future *member = top->at == SIZE_MAX ? NULL : top->ops->member(top, top->at);
+    if (!member) {
+        return false;
+    }
+    top->at++;
+    walk->request->origin = SHEAF_ORIGIN_AWAITER;
+    bool taken = ask_chain(member, walk->request);
+    if (walk->request->reached) {
+        walk_down(walk, walk->request->reached, walk->request->asker);
+    } else {
+        top->taken = top->taken || taken;
+    }
+    return true;
+}
+
+/* Asks a future and everything that it stands for or waits for.  Returns: whether it was taken */
+static bool ask_from(sheaf_future *future, struct request *request)
+{
+    bool taken = ask_chain(future, request);
+    if (!request->reached) {
+        return taken;
+    }
+    struct sheaf__tree_walk walk = {.request = request};
+    walk_down(&walk, request->reached, request->asker);
+    while (walk.top) {
+        if (!ask_member(&walk)) {
+            walk_up(&walk);
+        }
+    }
+    return walk.taken;
 }
 
 static bool ask(sheaf_future *future, struct request *request)
 {
-    sheaf__future_lock(future);
-    bool taken = !sheaf__future_done(future);
-    if (taken) {
-        struct laps laps = {.mark = NULL};
-        sheaf__future_hold(future);
-        while (future && !(sheaf__future_is_task(future) && goes_round(&laps, future))) {
-            future = ask_one(future, request);
-        }
-        if (future) {
-            ask_last(future, request);
-        }
-        sheaf__future_unhold_all(request->last_held);
-        if (request->unrun) {
-            sheaf_pool *pool = sheaf__future_pool(request->unrun);
-            pool->ops->refuse(pool, &request->unrun->job, SHEAF_CLOSED);
-        }
-    } else {
-        sheaf__future_unlock(future);
-    }
+    bool taken = ask_from(future, request);
     if (request->spare) {
         sheaf__free(request->spare, sizeof *request->spare);
     }
     return taken;
+}
+
+bool sheaf__task_ask_for(sheaf_future *task, sheaf_origin origin, struct sheaf__ticket *ticket)
+{
+    struct request request = {.origin = origin, .ticket = ticket};
+    ticket->made = true;
+    return ask(task, &request);
 }
 
 bool sheaf__future_ask(sheaf_future *future, sheaf_origin origin, sheaf_error *message)
@@ -389,12 +640,16 @@ bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future)
     sheaf__future_lock(task);
     sheaf_error *message = sheaf_error_retain(extra ? extra->message : NULL);
     uint32_t seen = asked_of(task) & SHEAF__ASKED_UNDELIVERED_MASK;
+    const struct sheaf__ticket *tickets = extra ? extra->tickets : NULL;
     sheaf__future_unlock(task);
     bool taken = sheaf__future_ask(future, SHEAF_ORIGIN_AWAITER, message);
     if (taken) {
         sheaf_error *kept = NULL;
         sheaf__future_lock(task);
         bool all = take_undelivered(task, seen);
+        if (tickets) {
+            settle_tickets(task, tickets);
+        }
         set_passed(task);
         if (extra && all) {
             kept = extra->message;
@@ -441,6 +696,23 @@ int sheaf_cancelling(const sheaf_future *given)
     return task ? (int)(asked_of(task) & SHEAF__ASKED_COUNT) : SHEAF_NOTASK;
 }
 
+/* One request less is counted; with none left nothing is delivered any more (T18).
+ *
+ * Requires: LOCK
+ * Returns:  how many are left */
+static int count_back(sheaf_future *task)
+{
+    uint32_t asked = asked_of(task);
+    if (asked & SHEAF__ASKED_COUNT) {
+        sheaf__store_rlx(&task->job.asked, --asked);
+    }
+    int left = (int)(asked & SHEAF__ASKED_COUNT);
+    if (left == 0 && (sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL)) {
+        clear_undelivered(task);
+    }
+    return left;
+}
+
 int sheaf_uncancel(sheaf_future *given)
 {
     sheaf_future *task = or_current(given);
@@ -451,22 +723,34 @@ int sheaf_uncancel(sheaf_future *given)
         return 0;
     }
     sheaf__future_lock(task);
-    uint32_t asked = asked_of(task);
-    if (asked & SHEAF__ASKED_COUNT) {
-        sheaf__store_rlx(&task->job.asked, --asked);
-    }
-    int left = (int)(asked & SHEAF__ASKED_COUNT);
-    if (left == 0 && (sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL)) {
-        clear_undelivered(task);
-    }
+    int left = count_back(task);
     sheaf__future_unlock(task);
     return left;
+}
+
+int sheaf__task_withdraw(sheaf_future *task, struct sheaf__ticket *ticket)
+{
+    sheaf__future_lock(task);
+    if (unlink_ticket(task, ticket)) {
+        take_undelivered(task, SHEAF__ASKED_UNDELIVERED);
+    }
+    int left = count_back(task);
+    sheaf__future_unlock(task);
+    return left;
+}
+
+void sheaf__task_rearm(sheaf_future *task)
+{
+    sheaf__future_lock(task);
+    set_pending_origin(task, last_origin(task));
+    set_undelivered(task);
+    sheaf__future_unlock(task);
 }
 
 sheaf_origin sheaf_cancel_origin(void)
 {
     sheaf_future *task = sheaf_current();
-    return task ? (sheaf_origin)(asked_of(task) >> SHEAF__ASKED_LAST_SHIFT) : SHEAF_ORIGIN_NONE;
+    return task ? last_origin(task) : SHEAF_ORIGIN_NONE;
 }
 
 /* ---------------------------------------------------------------- masks */
@@ -541,7 +825,9 @@ static sheaf_future *follow(sheaf_future *at)
     sheaf_future *next = NULL;
     sheaf__future_lock(at);
     if (sheaf__load_acq(&at->job.state) == SHEAF__RUNNING) {
-        next = awaited_future(read_awaiting(at));
+        uintptr_t awaiting = read_awaiting(at);
+        bool limited = (awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_LIMITED;
+        next = limited ? NULL : awaited_future(awaiting);
         /* One that nobody has parked is running: it awaits nobody at this moment, and looks itself
          * when it does.  It is there: with LOCK held `at` does not go on. */
         if (next && sheaf__future_is_task(next) &&

@@ -102,6 +102,18 @@ sheaf_future *sheaf__future_new(sheaf_pool *pool, struct sheaf__worker *worker)
     return sheaf__depot_take(&pool->depot);
 }
 
+sheaf_future *sheaf__future_new_bare(sheaf_pool *pool)
+{
+    sheaf_future *future = sheaf__future_new(pool, sheaf__worker_self());
+    if (future) {
+        sheaf__record_fill(future, SHEAF__JOB_BARE, SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED);
+        sheaf__store_rlx(&future->job.state, SHEAF__RUNNING);
+        future->fn = NULL;
+        future->in.composed = NULL;
+    }
+    return future;
+}
+
 sheaf_pool *sheaf__future_pool(const sheaf_future *future)
 {
     uint32_t flags = sheaf__future_flags(future);
@@ -190,6 +202,14 @@ struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future)
 
 /* ---------------------------------------------------------------- the last reference */
 
+static const char *kind_text(const sheaf_future *future)
+{
+    const struct sheaf__composed *composed = sheaf__future_composed(future);
+    return composed                           ? composed->ops->what
+           : sheaf__future_is_task(future) ? "task"
+                                           : "promise";
+}
+
 /* Requires: LOCK, or no extra part */
 static size_t write_name(const sheaf_future *future, char *buffer, size_t size)
 {
@@ -199,7 +219,7 @@ static size_t write_name(const sheaf_future *future, char *buffer, size_t size)
     int length =
         name     ? snprintf(buffer, size, "%s", name)
         : number ? snprintf(buffer, size, "task-%llu", number)
-                 : snprintf(buffer, size, "%s", sheaf__future_is_task(future) ? "task" : "promise");
+                 : snprintf(buffer, size, "%s", kind_text(future));
     return length < 0 ? 0 : (size_t)length;
 }
 
@@ -247,6 +267,10 @@ static void drop_contents(sheaf_future *future, uint32_t word)
     if (extra) {
         free_extra(extra);
     }
+    struct sheaf__composed *composed = sheaf__future_composed(future);
+    if (composed) {
+        composed->ops->destroyed(composed);
+    }
 }
 
 /* Requires: done, the last reference is gone */
@@ -272,6 +296,17 @@ sheaf_future *sheaf_retain(sheaf_future *future)
         sheaf__panic("a future has more than 16 million references");
     }
     return future;
+}
+
+bool sheaf__future_try_retain(sheaf_future *future)
+{
+    uint32_t word = sheaf__load_rlx(&future->job.word);
+    do {
+        if (word < SHEAF__WORD_REFERENCE) {
+            return false;
+        }
+    } while (!sheaf__cas_weak_acq_rel(&future->job.word, &word, word + SHEAF__WORD_REFERENCE));
+    return true;
 }
 
 static void check_referenced(uint32_t word)
@@ -499,13 +534,13 @@ static struct sheaf__node *detach_nodes(sheaf_future *future)
     return first;
 }
 
-void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future)
+static void tell_nodes(struct sheaf__node *list, sheaf_future *future, struct sheaf__ended *more)
 {
     while (list) {
         struct sheaf__node *node = list;
         list = node->next;
         if (!node->wait) {
-            node->notify(node, future, false);
+            node->notify(node, future, more);
         } else if (!sheaf__wake(node->wait, SHEAF__WAIT_DONE)) {
             /* release: the sleeper may leave its frame once it sees this. */
             sheaf__store_rel(&node->place, SHEAF__NODE_PASSED);
@@ -514,18 +549,51 @@ void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future)
     }
 }
 
-/* Tells the first node that is no sleeper what is about to come.  Requires: LOCK */
+/* The link between futures in a struct sheaf__ended; only bare ones are put there. */
+static sheaf_future *next_ended(const sheaf_future *future)
+{
+    struct sheaf__job *next = future->job.up.next;
+    return next ? sheaf__future_of_job(next) : NULL;
+}
+
+static void add_ended(struct sheaf__ended *more, sheaf_future *future)
+{
+    future->job.up.next = NULL;
+    if (more->last) {
+        more->last->job.up.next = &future->job;
+    } else {
+        more->first = future;
+    }
+    more->last = future;
+}
+
+void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future)
+{
+    struct sheaf__ended more = {NULL, NULL};
+    tell_nodes(list, future, &more);
+    while (more.first) {
+        sheaf_future *ended = more.first;
+        more.first = next_ended(ended);
+        if (!more.first) {
+            more.last = NULL;
+        }
+        /* A node that has not been told keeps its future alive. */
+        tell_nodes(ended->waiters, ended, &more);
+    }
+}
+
+/* Commits the first callback and what follows it.  Requires: LOCK */
 static void announce_done(struct sheaf__node *list, sheaf_future *future)
 {
     struct sheaf__extra *extra = sheaf__future_extra(future);
     if (!extra || !extra->drain) {
         return;
     }
-    while (list && list->wait) {
+    while (list && !sheaf__node_is_callback(list)) {
         list = list->next;
     }
     if (list) {
-        list->notify(list, future, true);
+        sheaf__drain_commit(list, future);
     }
 }
 
@@ -554,17 +622,32 @@ static void take_stamp(sheaf_future *future)
     }
 }
 
-void sheaf__future_finish_locked(sheaf_future *future, int status)
+/* The step to DONE.  Requires: LOCK, which is let go
+ * Returns: the nodes that are to be told; NULL also when the future may be gone */
+static struct sheaf__node *end_locked(sheaf_future *future, int status)
 {
     sheaf__store_rlx(&future->job.at.status, (uint32_t)status);
     take_stamp(future);
-    sheaf_pool *outside = outside_of(future);
     struct sheaf__node *list = detach_nodes(future);
     announce_done(list, future);
     if (publish_done(future)) {
         destroy(future);
-        return;
+        return NULL;
     }
+    return list;
+}
+
+void sheaf__future_finish_into(sheaf_future *future, int status, struct sheaf__ended *more)
+{
+    if (end_locked(future, status)) {
+        add_ended(more, future);
+    }
+}
+
+void sheaf__future_finish_locked(sheaf_future *future, int status)
+{
+    sheaf_pool *outside = outside_of(future);
+    struct sheaf__node *list = end_locked(future, status);
     /* Without nodes the future may be gone from here on; a node's owner keeps it alive.  A promise
      * is kept by whoever completes it, and it keeps the pool. */
     sheaf__future_wake_nodes(list, future);
@@ -658,9 +741,17 @@ bool sheaf_done(const sheaf_future *future)
     return future && sheaf__future_done(future);
 }
 
+/* Whether it failed with the cancellation of a member, which is not the same as being cancelled. */
+static bool failed_by_member(const sheaf_future *future)
+{
+    uint32_t both = SHEAF__JOB_BARE | SHEAF__JOB_BY_MEMBER;
+    return (sheaf__future_flags(future) & both) == both;
+}
+
 bool sheaf_cancelled(const sheaf_future *future)
 {
-    return sheaf_done(future) && sheaf__future_outcome(future) == SHEAF_CANCELLED;
+    return sheaf_done(future) && sheaf__future_outcome(future) == SHEAF_CANCELLED &&
+           !failed_by_member(future);
 }
 
 int sheaf_future_status(const sheaf_future *future)
@@ -716,7 +807,7 @@ sheaf_error *sheaf__future_told_error(sheaf_future *future)
     return make_told_error(future, status);
 }
 
-static void mark_looked(sheaf_future *future)
+void sheaf__future_mark_looked(sheaf_future *future)
 {
     if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_LOOKED)) {
         sheaf__or_rlx(&future->job.word, SHEAF__WORD_LOOKED);
@@ -742,7 +833,7 @@ int sheaf__future_read(sheaf_future *future, sheaf_future *task, sheaf_value *va
         }
         return SHEAF_OK;
     }
-    mark_looked(future);
+    sheaf__future_mark_looked(future);
     if (task) {
         sheaf_error *error = sheaf__future_told_error(future);
         sheaf__task_set_raised(task, error);
@@ -770,7 +861,7 @@ sheaf_error *sheaf_future_error(sheaf_future *future)
     if (!sheaf_done(future) || sheaf__future_outcome(future) == SHEAF_OK) {
         return NULL;
     }
-    mark_looked(future);
+    sheaf__future_mark_looked(future);
     return sheaf__future_told_error(future);
 }
 

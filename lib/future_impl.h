@@ -101,6 +101,7 @@ enum sheaf__task_state {
 #define SHEAF__AWAITING_CALLED 0U /* a future whose body is called on this stack */
 #define SHEAF__AWAITING_FUTURE 1U /* a future; this task is parked, or about to */
 #define SHEAF__AWAITING_WAIT 2U   /* a struct sheaf__wait: a sleep, a lock and the like */
+#define SHEAF__AWAITING_LIMITED 3U /* as FUTURE, but the wait ends by itself: it closes no circle */
 #define SHEAF__AWAITING_TAG 3U
 
 struct sheaf__node;
@@ -126,6 +127,7 @@ struct sheaf__extra {
     uint64_t number;              /* of the default name, guarded by LOCK; 0: none yet */
     unsigned masks;               /* runner only: nested masks */
     struct sheaf__drain *drain;   /* guarded by LOCK: callbacks being run (lib/callback.c) */
+    struct sheaf__ticket *tickets; /* guarded by LOCK: undelivered requests that can be taken back */
 };
 
 struct sheaf_future {
@@ -134,10 +136,13 @@ struct sheaf_future {
     union {
         void *arg;                      /* until the body is called */
         struct sheaf_future *enclosing; /* then: the task on whose stack it was called, or NULL */
+        struct sheaf__composed *composed; /* BARE: what stands behind it, or NULL; const */
     } in;
     struct sheaf__node *waiters; /* ring in the order of registration; valid if WAITER */
     struct sheaf__extra *extra;  /* valid if EXTRA */
 };
+
+struct sheaf__ended;
 
 /* Who wants to hear of a completion.  In the list of a future, guarded by its LOCK; after the
  * completer has detached the list, the completer's until it has woken or passed the node. */
@@ -146,11 +151,44 @@ struct sheaf__node {
     struct sheaf__node *previous;
     /* A sleeper, or NULL. */
     struct sheaf__wait *wait;
-    /* Called instead when there is no sleeper: of the first such node with LOCK held, before the
-     * step to DONE, when it may take over what follows it in the list; of all that are left then
-     * once more without a lock, when the node may be freed in it (lib/callback.c). */
-    void (*notify)(struct sheaf__node *node, sheaf_future *future, bool locked);
+    /* Called instead when there is no sleeper, once, without a lock; the node may be freed in it.
+     * Futures that it completes in turn are put into `more`: however deep they are nested, the
+     * stack does not grow. */
+    void (*notify)(struct sheaf__node *node, sheaf_future *future, struct sheaf__ended *more);
     SHEAF__ATOMIC(uint8_t) place; /* enum sheaf__node_place */
+};
+
+/* Futures that are done and whose nodes are still to be told, in order. */
+struct sheaf__ended {
+    sheaf_future *first;
+    sheaf_future *last;
+};
+
+/* What stands behind a bare future that is no promise of the program's: a gather, a shield. */
+struct sheaf__composed {
+    const struct sheaf__composed_ops *ops; /* const */
+    sheaf_future *future;                  /* itself */
+
+    /* A request on its way through the members (lib/cancel.c).  0: none; else the owner and those
+     * who came meanwhile, whose requests the owner carries out. */
+    SHEAF__ATOMIC(uint32_t) asking;
+    SHEAF__ATOMIC(struct sheaf__tree_walk *) walk; /* the owner's; compared by others */
+    struct sheaf__composed *below;                 /* owner only, as all that follows */
+    sheaf_future *asker;                           /* the task that awaits it and was asked, or NULL */
+    size_t at;
+    bool taken;
+};
+
+struct sheaf__composed_ops {
+    const char *what; /* for texts */
+    /* For what asks its members when it is asked itself; NULL: it is cancelled like a promise.
+     * Returns: false when the outcome is there; else it cannot come before ask_end() unless by a
+     * failure */
+    bool (*ask_begin)(struct sheaf__composed *composed);
+    sheaf_future *(*member)(struct sheaf__composed *composed, size_t index); /* NULL: no more */
+    void (*ask_end)(struct sheaf__composed *composed, bool taken);
+    /* The future is gone: called once, on whatever thread, with no lock held. */
+    void (*destroyed)(struct sheaf__composed *composed);
 };
 
 /* Where a node is once its future is done. */
@@ -188,6 +226,12 @@ static inline bool sheaf__future_done(const sheaf_future *future)
 static inline int sheaf__future_outcome(const sheaf_future *future)
 {
     return (int)sheaf__load_rlx(&future->job.at.status);
+}
+
+/* What stands behind it, or NULL. */
+static inline struct sheaf__composed *sheaf__future_composed(const sheaf_future *future)
+{
+    return (sheaf__future_flags(future) & SHEAF__JOB_BARE) ? future->in.composed : NULL;
 }
 
 /* Takes LOCK and revokes the bias.  The future may be done. */
@@ -253,7 +297,20 @@ void sheaf__task_finish_unrun(sheaf_future *future, int status);
  *   status  and, in out.value, the value or the error (given) */
 void sheaf__future_finish_locked(sheaf_future *future, int status);
 
-/* Appends a node; or takes it out: false when the completer has it.  Requires: LOCK, not done */
+/* The same from within a notification: its nodes are told later, after those of others.
+ * Requires: no promise in outside hands */
+void sheaf__future_finish_into(sheaf_future *future, int status, struct sheaf__ended *more);
+
+/* One more reference, unless the last one is gone.  For who knows the record, but has none. */
+bool sheaf__future_try_retain(sheaf_future *future);
+
+/* An error of this future counts as looked at, now or when it comes. */
+void sheaf__future_mark_looked(sheaf_future *future);
+
+/* A bare pending future of the pool, not published yet; NULL for want of memory. */
+sheaf_future *sheaf__future_new_bare(sheaf_pool *pool);
+
+/* Appends a node; takes it out.  Requires: LOCK, not done */
 void sheaf__future_add_node(sheaf_future *future, struct sheaf__node *node);
 
 void sheaf__future_unlink_node(sheaf_future *future, struct sheaf__node *node);
@@ -307,6 +364,7 @@ struct sheaf__sleep {
     sheaf_time deadline;
     bool handed;
     bool timed;
+    bool overdue; /* the deadline had passed at the beginning */
     bool deaf; /* requests are not heard: the sleep is the way back from an interrupted one */
     struct sheaf__timekeeper *keeper;
     struct sheaf__timer timer;
@@ -344,6 +402,25 @@ sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn
 
 /* Asks.  `message` is shared, may be NULL. */
 bool sheaf__future_ask(sheaf_future *future, sheaf_origin origin, sheaf_error *message);
+
+/* A request that whoever made it may take back: a timeout's, a group's (P10, TO19).  Guarded by the
+ * LOCK of the task. */
+struct sheaf__ticket {
+    struct sheaf__ticket *next;
+    bool made;
+    bool undelivered; /* in the list of the task */
+};
+
+/* Asks a task on behalf of a ticket that has not been made.
+ * Requires: the ticket stays until it is withdrawn; the task has an extra part */
+bool sheaf__task_ask_for(sheaf_future *task, sheaf_origin origin, struct sheaf__ticket *ticket);
+
+/* The running task takes a request back that has been made: one less is counted, and if it is
+ * undelivered it never will be.  Returns: how many are still counted */
+int sheaf__task_withdraw(sheaf_future *task, struct sheaf__ticket *ticket);
+
+/* The same count again, undelivered: the next suspension delivers it (TG11). */
+void sheaf__task_rearm(sheaf_future *task);
 
 /* Whether a request is to be delivered to the running task now. */
 static inline bool sheaf__task_is_asked(const sheaf_future *task)
@@ -390,6 +467,11 @@ bool sheaf__task_is_hidden(const sheaf_future *task);
 
 /* Runs a drain that no worker will run, on the calling thread. */
 void sheaf__drain_run_here(sheaf_future *drain);
+
+/* Whether this node is a callback; and the step that commits it and what follows it in the list.
+ * Requires: LOCK, the future is about to be done */
+bool sheaf__node_is_callback(const struct sheaf__node *node);
+void sheaf__drain_commit(struct sheaf__node *node, sheaf_future *future);
 
 /* Takes a node out of the drain's list.  Requires: LOCK; it is in there */
 void sheaf__drain_unlink(sheaf_future *future, struct sheaf__node *node);

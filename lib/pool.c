@@ -446,8 +446,9 @@ static void note_rest(sheaf_pool *pool, bool for_good)
     pthread_cond_broadcast(&pool->rested);
 }
 
-/* Returns: whether something can run now.  Requires: rest_lock */
-static bool settle_rest(sheaf_pool *pool)
+/* Returns: whether something can run now, or when the timers in *due, if any, have been fired.
+ * Requires: rest_lock */
+static bool settle_rest(sheaf_pool *pool, struct sheaf__timer **due)
 {
     /* A thread that acts from outside publishes its work before its promise counts as resolved:
      * what is read here first is no older than the look that follows.  A hold is taken under the
@@ -457,7 +458,9 @@ static bool settle_rest(sheaf_pool *pool)
         return true;
     }
     bool alone = pool->holds == 0;
-    if (pool->is_virtual && alone && sheaf__timekeeper_advance(&pool->keeper)) {
+    if (pool->is_virtual && alone && sheaf__timekeeper_advance(&pool->keeper, due)) {
+        /* Time stands still until they have been fired. */
+        pool->holds += *due != NULL;
         return true;
     }
     note_rest(pool, alone && nobody_outside);
@@ -466,9 +469,16 @@ static bool settle_rest(sheaf_pool *pool)
 
 bool sheaf__pool_at_rest(sheaf_pool *pool)
 {
+    struct sheaf__timer *due = NULL;
     pthread_mutex_lock(&pool->rest_lock);
-    bool moved = settle_rest(pool);
+    bool moved = settle_rest(pool, &due);
     pthread_mutex_unlock(&pool->rest_lock);
+    if (due) {
+        sheaf__timekeeper_fire(&pool->keeper, due);
+        pthread_mutex_lock(&pool->rest_lock);
+        pool->holds--;
+        pthread_mutex_unlock(&pool->rest_lock);
+    }
     return moved;
 }
 

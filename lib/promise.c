@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "lib/alloc.h"
-#include "lib/call.h"
 #include "lib/error_impl.h"
 
 static int read_options(const sheaf_promise_options *given, sheaf_promise_options *options)
@@ -59,30 +58,27 @@ sheaf_future *sheaf_promise(const sheaf_promise_options *given)
     }
     struct sheaf__worker *worker = sheaf__worker_self();
     sheaf_pool *pool = options.pool ? options.pool : worker ? worker->pool : sheaf_pool_default();
-    sheaf_future *promise = pool ? sheaf__future_new(pool, worker) : NULL;
+    sheaf_future *promise = pool ? sheaf__future_new_bare(pool) : NULL;
     if (!promise) {
         return sheaf__future_failed(SHEAF_NOMEM);
     }
     bool plain = !options.name && !options.data && !options.value_drop && !is_outside() &&
                  !(pool->flags & SHEAF_POOL_STAMPS);
-    sheaf__record_fill(promise, SHEAF__JOB_BARE,
-                       SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED |
-                           (plain ? 0 : SHEAF__WORD_EXTRA));
-    sheaf__store_rlx(&promise->job.state, SHEAF__RUNNING);
-    promise->fn = NULL;
     if (!plain) {
         promise->extra = new_extra(&options, pool);
         if (!promise->extra) {
             sheaf__depot_give(&pool->depot, promise);
             return sheaf__future_failed(SHEAF_NOMEM);
         }
+        /* relaxed: the promise is not published yet. */
+        sheaf__or_rlx(&promise->job.word, SHEAF__WORD_EXTRA);
     }
     return promise;
 }
 
 static bool is_promise(const sheaf_future *future)
 {
-    return future && (sheaf__future_flags(future) & SHEAF__JOB_BARE);
+    return future && (sheaf__future_flags(future) & SHEAF__JOB_BARE) && !future->in.composed;
 }
 
 /* Returns: whether this call decided.  The payload is taken if so. */

@@ -26,6 +26,13 @@ int sheaf__timekeeper_init(struct sheaf__timekeeper *keeper, bool is_virtual, co
         pthread_cond_destroy(&keeper->sooner);
         return error;
     }
+    error = pthread_cond_init(&keeper->fired, NULL);
+    if (error) {
+        pthread_mutex_destroy(&keeper->lock);
+        pthread_cond_destroy(&keeper->sooner);
+        return error;
+    }
+    keeper->watchers = 0;
     keeper->is_virtual = is_virtual;
     keeper->running = false;
     keeper->stop = false;
@@ -51,6 +58,7 @@ static void end_thread(struct sheaf__timekeeper *keeper)
 
 void sheaf__timekeeper_destroy(struct sheaf__timekeeper *keeper)
 {
+    pthread_cond_destroy(&keeper->fired);
     pthread_mutex_destroy(&keeper->lock);
     pthread_cond_destroy(&keeper->sooner);
 }
@@ -64,13 +72,52 @@ int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *keeper)
     return sheaf__clock_monotonic();
 }
 
-/* Requires: the lock is held */
-static void fire_due(struct sheaf__timekeeper *keeper, int64_t now)
+/* ---------------------------------------------------------------- firing */
+
+/* The unlocked timers that are due, in order. */
+struct due {
+    struct sheaf__timer *first;
+    struct sheaf__timer **end;
+};
+
+/* Fires a plain timer, which may be gone then; puts an unlocked one on the list, if any, until when
+ * clear() waits for it.  Requires: the lock is held, the timer is not set */
+static void fire_one(struct sheaf__timer *timer, struct due *due)
 {
+    if (!timer->unlocked) {
+        timer->fire(timer);
+        return;
+    }
+    timer->state = SHEAF__TIMER_FIRING;
+    timer->next_due = NULL;
+    *due->end = timer;
+    due->end = &timer->next_due;
+}
+
+/* Requires: the lock is held.  Returns: the unlocked ones, to be fired without it */
+static struct sheaf__timer *fire_due(struct sheaf__timekeeper *keeper, int64_t now)
+{
+    struct due due = {.end = &due.first};
     struct sheaf__timer *timer;
     while ((timer = sheaf__timers_pop_due(&keeper->timers, now)) != NULL) {
+        fire_one(timer, &due);
+    }
+    return due.first;
+}
+
+void sheaf__timekeeper_fire(struct sheaf__timekeeper *keeper, struct sheaf__timer *due)
+{
+    while (due) {
+        struct sheaf__timer *timer = due;
+        due = timer->next_due;
         timer->fire(timer);
-        /* The timer may be gone from here on. */
+        pthread_mutex_lock(&keeper->lock);
+        timer->state = SHEAF__TIMER_IDLE;
+        /* The timer may be gone once the lock is free. */
+        if (keeper->watchers > 0) {
+            pthread_cond_broadcast(&keeper->fired);
+        }
+        pthread_mutex_unlock(&keeper->lock);
     }
 }
 
@@ -78,9 +125,12 @@ void sheaf__timekeeper_stop(struct sheaf__timekeeper *keeper)
 {
     end_thread(keeper);
     pthread_mutex_lock(&keeper->lock);
-    fire_due(keeper, SHEAF__TIMERS_NEVER - 1);
+    struct sheaf__timer *due = fire_due(keeper, SHEAF__TIMERS_NEVER - 1);
     pthread_mutex_unlock(&keeper->lock);
+    sheaf__timekeeper_fire(keeper, due);
 }
+
+/* ---------------------------------------------------------------- the thread */
 
 static void sleep_until(struct sheaf__timekeeper *keeper, int64_t deadline)
 {
@@ -101,7 +151,13 @@ static void *timer_thread(void *arg)
     sheaf__thread_name(keeper->name, "timer");
     pthread_mutex_lock(&keeper->lock);
     while (!keeper->stop) {
-        fire_due(keeper, sheaf__clock_monotonic());
+        struct sheaf__timer *due = fire_due(keeper, sheaf__clock_monotonic());
+        if (due) {
+            pthread_mutex_unlock(&keeper->lock);
+            sheaf__timekeeper_fire(keeper, due);
+            pthread_mutex_lock(&keeper->lock);
+            continue;
+        }
         int64_t next = sheaf__timers_next(&keeper->timers);
         if (next > sheaf__clock_monotonic()) {
             sleep_until(keeper, next);
@@ -120,22 +176,31 @@ static bool ensure_thread(struct sheaf__timekeeper *keeper)
     return keeper->is_virtual || keeper->running;
 }
 
+/* ---------------------------------------------------------------- timers */
+
+/* Returns: whether a timer with that deadline has nothing to wait for.  Requires: the lock is held
+ */
+static bool is_due(struct sheaf__timekeeper *keeper, int64_t deadline)
+{
+    return keeper->stop || (deadline != SHEAF__TIMERS_NEVER &&
+                            deadline <= sheaf__timekeeper_now(keeper));
+}
+
 int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer, int64_t deadline)
 {
+    struct due due = {.end = &due.first};
+    bool there = true;
     pthread_mutex_lock(&keeper->lock);
-    if (keeper->stop) {
-        timer->fire(timer); /* nobody keeps the time any more */
-        pthread_mutex_unlock(&keeper->lock);
-        return SHEAF_OK;
-    }
-    bool there = ensure_thread(keeper);
-    if (there) {
+    if (is_due(keeper, deadline)) {
+        fire_one(timer, &due);
+    } else if ((there = ensure_thread(keeper))) {
         sheaf__add_rlx(&keeper->started, 1);
         if (sheaf__timers_add(&keeper->timers, timer, deadline) && !keeper->is_virtual) {
             pthread_cond_signal(&keeper->sooner);
         }
     }
     pthread_mutex_unlock(&keeper->lock);
+    sheaf__timekeeper_fire(keeper, due.first);
     return there ? SHEAF_OK : SHEAF_NOMEM;
 }
 
@@ -143,21 +208,27 @@ bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *t
 {
     pthread_mutex_lock(&keeper->lock);
     bool removed = sheaf__timers_remove(&keeper->timers, timer);
+    while (timer->state == SHEAF__TIMER_FIRING) {
+        keeper->watchers++;
+        pthread_cond_wait(&keeper->fired, &keeper->lock);
+        keeper->watchers--;
+    }
     pthread_mutex_unlock(&keeper->lock);
     return removed;
 }
 
-bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper)
+bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper, struct sheaf__timer **due)
 {
     pthread_mutex_lock(&keeper->lock);
     int64_t next = sheaf__timers_next(&keeper->timers);
     bool found = next != SHEAF__TIMERS_NEVER;
+    *due = NULL;
     if (found) {
         int64_t now = sheaf__load_rlx(&keeper->virtual_now);
         now = next > now ? next : now;
         /* release: whoever reads the new time sees what happened before it. */
         sheaf__store_rel(&keeper->virtual_now, now);
-        fire_due(keeper, now);
+        *due = fire_due(keeper, now);
     }
     pthread_mutex_unlock(&keeper->lock);
     return found;

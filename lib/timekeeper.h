@@ -14,9 +14,11 @@
 #include "lib/timer.h"
 
 struct sheaf__timekeeper {
-    /* Rank 4, inside of rest_lock: guards the timers and the thread's fields; held over `fire`. */
+    /* Rank 4, inside of rest_lock: guards the timers and the thread's fields. */
     pthread_mutex_t lock;
     pthread_cond_t sooner;
+    pthread_cond_t fired;
+    unsigned watchers; /* who waits for `fired` */
     struct sheaf__timers timers;
     pthread_t thread;
     bool is_virtual; /* const */
@@ -40,7 +42,13 @@ void sheaf__timekeeper_destroy(struct sheaf__timekeeper *keeper);
 /* The time on this clock. */
 int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *keeper);
 
-/* Sets a timer: timer->fire(timer) is called once, with the lock held, not before the deadline.
+/* Sets a timer: timer->fire(timer) is called once, not before the deadline; at once when that has
+ * passed.  Two kinds:
+ *
+ *   plain     called with the lock held; does no more than wake somebody.  The timer may be gone
+ *             from then on
+ *   unlocked  called without any lock, so that it may ask a task to cancel.  Its owner has to call
+ *             sheaf__timer_clear() before the timer goes
  *
  * Requires: the timer is not set
  * Returns:  0; SHEAF_NOMEM when the thread cannot be started, the timer is then not set */
@@ -51,7 +59,14 @@ int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *time
 bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer);
 
 /* Virtual clock: goes to the earliest deadline and fires everything that is due there.
+ *
+ *   *due  receives the unlocked timers, which the caller fires without a lock, and before anybody
+ *         advances the clock again
+ *
  * Returns: false when no timer is set */
-bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper);
+bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper, struct sheaf__timer **due);
+
+/* Fires a list of unlocked timers, in order.  No lock is held. */
+void sheaf__timekeeper_fire(struct sheaf__timekeeper *keeper, struct sheaf__timer *due);
 
 #endif

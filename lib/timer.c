@@ -206,6 +206,7 @@ bool sheaf__timers_remove(struct sheaf__timers *timers, struct sheaf__timer *tim
 {
     switch ((enum sheaf__timer_state)timer->state) {
     case SHEAF__TIMER_IDLE:
+    case SHEAF__TIMER_FIRING:
         return false;
     case SHEAF__TIMER_NEVER:
         timer->state = SHEAF__TIMER_IDLE;

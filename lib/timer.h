@@ -40,7 +40,8 @@ enum sheaf__timer_state {
     SHEAF__TIMER_IDLE = 0, /* not pending */
     SHEAF__TIMER_WHEEL,    /* in the slot that `slot` names */
     SHEAF__TIMER_HEAP,     /* in the heap */
-    SHEAF__TIMER_NEVER     /* pending without a deadline: in neither */
+    SHEAF__TIMER_NEVER,    /* pending without a deadline: in neither */
+    SHEAF__TIMER_FIRING    /* not pending; the owner is about to call `fire`, or does */
 };
 
 /* Embedded in what waits; valid when zeroed.  `fire` is the owner's to set, the rest is private. */
@@ -54,6 +55,8 @@ struct sheaf__timer {
     void (*fire)(struct sheaf__timer *timer); /* never called from here */
     uint16_t slot;                            /* WHEEL: level * SLOTS + index */
     uint8_t state;                            /* enum sheaf__timer_state */
+    bool unlocked;                            /* the owner's: see lib/timekeeper.h */
+    struct sheaf__timer *next_due;            /* the owner's, while FIRING */
 };
 
 /* Guarded by the owner's lock. */
@@ -94,7 +97,7 @@ struct sheaf__timer *sheaf__timers_pop_due(struct sheaf__timers *timers, int64_t
 /* Whether the timer is pending. */
 static inline bool sheaf__timer_pending(const struct sheaf__timer *timer)
 {
-    return timer->state != SHEAF__TIMER_IDLE;
+    return timer->state != SHEAF__TIMER_IDLE && timer->state != SHEAF__TIMER_FIRING;
 }
 
 /* Checks every invariant.  Returns: NULL, or a sentence that says which one is broken. */

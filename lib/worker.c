@@ -490,6 +490,16 @@ void sheaf__worker_yield(struct sheaf__worker *worker)
     leave_fiber(worker);
 }
 
+uint32_t sheaf__worker_park_overdue(struct sheaf__worker *worker)
+{
+    struct sheaf__wait *wait = &sheaf__load_rlx(&worker->fiber)->wait;
+    uint32_t word = 0;
+    /* Nobody has decided: it is resumed as soon as its stack is at rest, behind the others. */
+    sheaf__cas_acq_rel(&wait->word, &word, SHEAF__WAIT_TIMEOUT | SHEAF__WAIT_LATE);
+    leave_fiber(worker);
+    return sheaf__wait_reason(wait);
+}
+
 bool sheaf__worker_run_special(struct sheaf__worker *worker, struct sheaf__job *job,
                                size_t stack_size)
 {

@@ -111,8 +111,12 @@ void sheaf__worker_push(struct sheaf__worker *worker, struct sheaf__job *job);
  * Returns:  the reason.  The worker may be another one: look it up again. */
 uint32_t sheaf__worker_park(struct sheaf__worker *worker);
 
-/* Parks the running fiber behind everything that is ready.  Returns as park does. */
+/* Parks the running fiber behind everything that is ready. */
 void sheaf__worker_yield(struct sheaf__worker *worker);
+
+/* The same for a wait whose time has passed: whoever has woken it by then has decided, else it ends
+ * with TIMEOUT.  Requires and returns: as park */
+uint32_t sheaf__worker_park_overdue(struct sheaf__worker *worker);
 
 /* Starts a task that wants a stack of its own size: on a new fiber, which the caller's loop then
  * switches to.  Returns: false when there is no such stack */
