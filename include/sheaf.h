@@ -7,9 +7,12 @@
 #include <sheaf/base.h>
 #include <sheaf/error.h>
 #include <sheaf/future.h>
+#include <sheaf/gather.h>
+#include <sheaf/group.h>
 #include <sheaf/pool.h>
 #include <sheaf/sync.h>
 #include <sheaf/task.h>
 #include <sheaf/time.h>
+#include <sheaf/timeout.h>
 
 #endif

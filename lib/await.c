@@ -164,12 +164,24 @@ static void clear_sleep(struct sheaf__sleep *sleep, sheaf_future *task, sheaf_ti
     sleep->keeper = NULL;
 }
 
-static int begin_thread_sleep(struct sheaf__sleep *sleep)
+/* A plain thread's sleep.  A limit on a virtual clock is kept by that clock.
+ *
+ *   pool  whose clock the deadline is on; NULL: the real one */
+static int begin_thread_sleep(struct sheaf__sleep *sleep, sheaf_pool *pool)
 {
     if (!sheaf__thread_wait_init(&sleep->thread)) {
         return SHEAF_NOMEM;
     }
     sleep->wait = &sleep->thread.wait;
+    if (sleep->deadline != SHEAF_FOREVER && pool && pool->is_virtual) {
+        sheaf_time deadline = sleep->deadline;
+        sleep->deadline = SHEAF_FOREVER;
+        sleep->keeper = &pool->keeper;
+        sleep->timed = true;
+        sleep->timer = (struct sheaf__timer){.fire = fire_sleep};
+        sheaf__timer_set(sleep->keeper, &sleep->timer, deadline);
+        sheaf__idle_wake_one(&pool->idle); /* time may move now */
+    }
     return SHEAF_OK;
 }
 
@@ -182,17 +194,23 @@ static int begin_task_sleep(struct sheaf__sleep *sleep, struct sheaf__worker *wo
     return start_timer(sleep);
 }
 
-int sheaf__sleep_begin(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline)
+int sheaf__sleep_begin_on(struct sheaf__sleep *sleep, sheaf_pool *pool, const char *what,
+                          sheaf_time deadline)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
     clear_sleep(sleep, sheaf__worker_current(worker), deadline);
     if (!sleep->task) {
-        return begin_thread_sleep(sleep);
+        return begin_thread_sleep(sleep, pool);
     }
     SHEAF_TRY(begin_task_sleep(sleep, worker));
     sheaf__store_rlx(&sleep->wait->what, what);
     about_to_park(sleep->task, (uintptr_t)sleep->wait | SHEAF__AWAITING_WAIT);
     return SHEAF_OK;
+}
+
+int sheaf__sleep_begin(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline)
+{
+    return sheaf__sleep_begin_on(sleep, NULL, what, deadline);
 }
 
 int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep)
@@ -201,7 +219,7 @@ int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep)
     clear_sleep(sleep, sheaf__worker_current(worker), SHEAF_FOREVER);
     sleep->deaf = true;
     if (!sleep->task) {
-        return begin_thread_sleep(sleep);
+        return begin_thread_sleep(sleep, NULL);
     }
     SHEAF_TRY(begin_task_sleep(sleep, worker));
     about_to_park(sleep->task, 0);
@@ -215,19 +233,20 @@ static uint32_t park(const struct sheaf__sleep *sleep)
                                            : sheaf__worker_park(worker);
 }
 
-static uint32_t end_thread_sleep(struct sheaf__sleep *sleep)
-{
-    uint32_t reason = sheaf__thread_wait_sleep(&sleep->thread, sleep->deadline);
-    sheaf__thread_wait_destroy(&sleep->thread);
-    sleep->handed = reason == SHEAF__WAIT_DONE;
-    return reason;
-}
-
 static void end_timer(struct sheaf__sleep *sleep, uint32_t reason)
 {
     if (sleep->timed && reason != SHEAF__WAIT_TIMEOUT) {
         sheaf__timer_clear(sleep->keeper, &sleep->timer);
     }
+}
+
+static uint32_t end_thread_sleep(struct sheaf__sleep *sleep)
+{
+    uint32_t reason = sheaf__thread_wait_sleep(&sleep->thread, sleep->deadline);
+    end_timer(sleep, reason);
+    sheaf__thread_wait_destroy(&sleep->thread);
+    sleep->handed = reason == SHEAF__WAIT_DONE;
+    return reason;
 }
 
 uint32_t sheaf__sleep_end(struct sheaf__sleep *sleep)
@@ -253,12 +272,12 @@ uint32_t sheaf__sleep_end(struct sheaf__sleep *sleep)
 
 void sheaf__sleep_abandon(struct sheaf__sleep *sleep)
 {
-    if (!sleep->task) {
-        sheaf__thread_wait_destroy(&sleep->thread);
-        return;
-    }
     end_timer(sleep, 0);
-    back_from_park(sleep->task);
+    if (sleep->task) {
+        back_from_park(sleep->task);
+    } else {
+        sheaf__thread_wait_destroy(&sleep->thread);
+    }
 }
 
 /* ---------------------------------------------------------------- waiting for a future */
@@ -355,28 +374,17 @@ static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_
 static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
 {
     struct future_wait wait = {.node = {.notify = NULL}};
-    sheaf_pool *pool = sheaf__future_pool(future);
-    /* A limit on a virtual clock is kept by that clock. */
-    bool by_timer = deadline != SHEAF_FOREVER && pool && pool->is_virtual;
-    SHEAF_TRY(sheaf__sleep_begin(&wait.sleep, NULL, by_timer ? SHEAF_FOREVER : deadline));
+    SHEAF_TRY(sheaf__sleep_begin_on(&wait.sleep, sheaf__future_pool(future), NULL, deadline));
     wait.node.wait = wait.sleep.wait;
-    if (by_timer) {
-        wait.sleep.keeper = &pool->keeper;
-        wait.sleep.timed = true;
-        wait.sleep.timer = (struct sheaf__timer){.fire = fire_sleep};
-        sheaf__timer_set(&pool->keeper, &wait.sleep.timer, deadline);
-        sheaf__idle_wake_one(&pool->idle);
-    }
-    bool registered = register_node(future, &wait.node);
-    if (!registered) {
-        sheaf__wake(wait.sleep.wait, SHEAF__WAIT_DONE);
+    if (!register_node(future, &wait.node)) {
+        sheaf__sleep_abandon(&wait.sleep);
+        return SHEAF_OK;
     }
     uint32_t reason = sheaf__thread_wait_sleep(&wait.sleep.thread, wait.sleep.deadline);
-    end_timer(&wait.sleep, reason);
-    if (registered && reason == SHEAF__WAIT_TIMEOUT &&
-        !sheaf__future_remove_node(future, &wait.node)) {
-        reason = SHEAF__WAIT_DONE;
+    if (reason == SHEAF__WAIT_TIMEOUT && !sheaf__future_remove_node(future, &wait.node)) {
+        reason = SHEAF__WAIT_DONE; /* it ended while the timer fired: the outcome counts */
     }
+    end_timer(&wait.sleep, reason);
     sheaf__thread_wait_destroy(&wait.sleep.thread);
     return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
 }

@@ -491,7 +491,8 @@ static struct sheaf__node *take_matching(sheaf_future *future, sheaf_done_fn *fn
     while (more) {
         struct sheaf__node *next = node->next;
         more = node != last;
-        if (sheaf__node_is_callback(node) && callback_of(node)->fn == fn && callback_of(node)->arg == arg) {
+        if (sheaf__node_is_callback(node) && callback_of(node)->fn == fn &&
+            callback_of(node)->arg == arg) {
             sheaf__future_unlink_node(future, node);
             node->next = taken;
             taken = node;

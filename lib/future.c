@@ -205,9 +205,7 @@ struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future)
 static const char *kind_text(const sheaf_future *future)
 {
     const struct sheaf__composed *composed = sheaf__future_composed(future);
-    return composed                           ? composed->ops->what
-           : sheaf__future_is_task(future) ? "task"
-                                           : "promise";
+    return composed ? composed->ops->what : sheaf__future_is_task(future) ? "task" : "promise";
 }
 
 /* Requires: LOCK, or no extra part */
@@ -216,10 +214,9 @@ static size_t write_name(const sheaf_future *future, char *buffer, size_t size)
     struct sheaf__extra *extra = sheaf__future_extra(future);
     const char *name = extra ? extra->name : NULL;
     unsigned long long number = extra ? extra->number : 0;
-    int length =
-        name     ? snprintf(buffer, size, "%s", name)
-        : number ? snprintf(buffer, size, "task-%llu", number)
-                 : snprintf(buffer, size, "%s", kind_text(future));
+    int length = name     ? snprintf(buffer, size, "%s", name)
+                 : number ? snprintf(buffer, size, "task-%llu", number)
+                          : snprintf(buffer, size, "%s", kind_text(future));
     return length < 0 ? 0 : (size_t)length;
 }
 
@@ -523,6 +520,24 @@ bool sheaf__future_remove_node(sheaf_future *future, struct sheaf__node *node)
     return !done;
 }
 
+bool sheaf__future_take_back(sheaf_future *future, struct sheaf__node *node)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    if (sheaf__future_done(future) && !(extra && extra->drain)) {
+        return false;
+    }
+    sheaf__future_lock(future);
+    bool done = sheaf__future_done(future);
+    bool taken = !done || sheaf__load_rlx(&node->place) == SHEAF__NODE_IN_DRAIN;
+    if (!done) {
+        sheaf__future_unlink_node(future, node);
+    } else if (taken) {
+        sheaf__drain_unlink(future, node);
+    }
+    sheaf__future_unlock(future);
+    return taken;
+}
+
 /* Makes the ring a chain that ends in NULL.  Requires: LOCK */
 static struct sheaf__node *detach_nodes(sheaf_future *future)
 {
@@ -721,8 +736,19 @@ static void set_error(sheaf_future *future, int status)
     }
 }
 
+/* A frame that goes while others still point into it is wrong beyond repair. */
+static void check_blocks(const sheaf_future *task)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if (extra && SHEAF__UNLIKELY(extra->blocks)) {
+        sheaf__panic("a task has ended without ending the %s that it had begun",
+                     extra->blocks->what);
+    }
+}
+
 void sheaf__future_finish(sheaf_future *future, int status)
 {
+    check_blocks(future);
     if (SHEAF__UNLIKELY(status < 0) && !sheaf__status_known(status)) {
         status = refuse_status(future, status);
     }

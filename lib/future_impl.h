@@ -98,14 +98,26 @@ enum sheaf__task_state {
 #define SHEAF__ASKED_LAST_SHIFT 29
 
 /* awaiting: what a task waits for, with a tag in its low bits.  0: it does not wait. */
-#define SHEAF__AWAITING_CALLED 0U /* a future whose body is called on this stack */
-#define SHEAF__AWAITING_FUTURE 1U /* a future; this task is parked, or about to */
-#define SHEAF__AWAITING_WAIT 2U   /* a struct sheaf__wait: a sleep, a lock and the like */
+#define SHEAF__AWAITING_CALLED 0U  /* a future whose body is called on this stack */
+#define SHEAF__AWAITING_FUTURE 1U  /* a future; this task is parked, or about to */
+#define SHEAF__AWAITING_WAIT 2U    /* a struct sheaf__wait: a sleep, a lock and the like */
 #define SHEAF__AWAITING_LIMITED 3U /* as FUTURE, but the wait ends by itself: it closes no circle */
 #define SHEAF__AWAITING_TAG 3U
 
 struct sheaf__node;
 struct sheaf__locals;
+
+/* What a task hands down to the tasks that it makes: the body that runs in the place of theirs. */
+struct sheaf__inherited {
+    sheaf_fn *run;       /* NULL: nothing */
+    sheaf_time deadline; /* for `run` */
+};
+
+/* A block that a task has begun and has to end: a timeout, a group.  Lies in the task's frame. */
+struct sheaf__block {
+    struct sheaf__block *outer;
+    const char *what; /* for the sentence that stops the program when it is not ended */
+};
 
 /* What few futures have.  Made before the future is published, or under LOCK; freed with it. */
 struct sheaf__extra {
@@ -127,15 +139,19 @@ struct sheaf__extra {
     uint64_t number;              /* of the default name, guarded by LOCK; 0: none yet */
     unsigned masks;               /* runner only: nested masks */
     struct sheaf__drain *drain;   /* guarded by LOCK: callbacks being run (lib/callback.c) */
-    struct sheaf__ticket *tickets; /* guarded by LOCK: undelivered requests that can be taken back */
+    struct sheaf__ticket
+        *tickets;                /* guarded by LOCK: undelivered requests that can be taken back */
+    struct sheaf__block *blocks; /* runner only: groups and limits that are open, innermost first */
+    struct sheaf__inherited inherited; /* runner only: what children run with */
+    sheaf_fn *inner;                   /* const: the body that the inherited one calls, or NULL */
 };
 
 struct sheaf_future {
     struct sheaf__job job;
     sheaf_fn *fn; /* const */
     union {
-        void *arg;                      /* until the body is called */
-        struct sheaf_future *enclosing; /* then: the task on whose stack it was called, or NULL */
+        void *arg;                        /* until the body is called */
+        struct sheaf_future *enclosing;   /* then: the task on whose stack it was called, or NULL */
         struct sheaf__composed *composed; /* BARE: what stands behind it, or NULL; const */
     } in;
     struct sheaf__node *waiters; /* ring in the order of registration; valid if WAITER */
@@ -174,7 +190,7 @@ struct sheaf__composed {
     SHEAF__ATOMIC(uint32_t) asking;
     SHEAF__ATOMIC(struct sheaf__tree_walk *) walk; /* the owner's; compared by others */
     struct sheaf__composed *below;                 /* owner only, as all that follows */
-    sheaf_future *asker;                           /* the task that awaits it and was asked, or NULL */
+    sheaf_future *asker; /* the task that awaits it and was asked, or NULL */
     size_t at;
     bool taken;
 };
@@ -319,6 +335,10 @@ void sheaf__future_unlink_node(sheaf_future *future, struct sheaf__node *node);
  * Returns: false when the future is done */
 bool sheaf__future_remove_node(sheaf_future *future, struct sheaf__node *node);
 
+/* Takes a node without a sleeper back, without waiting.
+ * Returns: false when whoever ends the future has it and is about to tell it, or has */
+bool sheaf__future_take_back(sheaf_future *future, struct sheaf__node *node);
+
 /* Wakes or notifies the nodes of a detached list, in order. */
 void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future);
 
@@ -365,7 +385,7 @@ struct sheaf__sleep {
     bool handed;
     bool timed;
     bool overdue; /* the deadline had passed at the beginning */
-    bool deaf; /* requests are not heard: the sleep is the way back from an interrupted one */
+    bool deaf;    /* requests are not heard: the sleep is the way back from an interrupted one */
     struct sheaf__timekeeper *keeper;
     struct sheaf__timer timer;
     struct sheaf__thread_wait thread;
@@ -373,6 +393,10 @@ struct sheaf__sleep {
 
 /* Returns: SHEAF_OK; SHEAF_NOMEM: nothing to end.  A pending request is not looked at here. */
 int sheaf__sleep_begin(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline);
+
+/* The same where a plain thread's deadline is on the clock of that pool. */
+int sheaf__sleep_begin_on(struct sheaf__sleep *sleep, sheaf_pool *pool, const char *what,
+                          sheaf_time deadline);
 
 /* The same for a sleep that no request ends. */
 int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep);
@@ -395,8 +419,25 @@ bool sheaf__task_may_start(sheaf_future *task, void *arg);
 /* Takes a queued task out of wherever it lies in the caller's pool.  Returns: false if too late */
 bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future);
 
-/* A task with all the trimmings. */
-sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn, void *arg);
+/* A task with all the trimmings, in three steps.  make: nobody else knows of it yet; where it fails a
+ * static future, the argument has been dropped.  start: makes it runnable; false when the pool is
+ * closed.  discard: ends one that has not been started.
+ *
+ *   node  the first in the list of those who are told of its end, or NULL */
+sheaf_future *sheaf__task_make(const sheaf_spawn_options *options, sheaf_fn *fn, void *arg,
+                               struct sheaf__node *node);
+bool sheaf__task_start(sheaf_future *task);
+void sheaf__task_discard(sheaf_future *task, int status);
+
+/* Options as the library knows them, from those of a caller that knows fewer; NULL: all defaults.
+ * Returns: SHEAF_OK, SHEAF_INVALID */
+int sheaf__spawn_options(const sheaf_spawn_options *given, sheaf_spawn_options *options);
+
+/* Begins a block of the running task; ends its innermost one.
+ * end_block() returns: false when that is another one */
+void sheaf__task_begin_block(sheaf_future *task, struct sheaf__block *block);
+bool sheaf__task_end_block(sheaf_future *task, const struct sheaf__block *block);
+bool sheaf__task_has_block(const sheaf_future *task, const struct sheaf__block *block);
 
 /* ---------------------------------------------------------------- cancelling (lib/cancel.c) */
 

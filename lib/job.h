@@ -20,15 +20,15 @@ enum {
 };
 
 enum {
-    SHEAF__JOB_FIBER = 1U << 0,  /* a fiber to resume; otherwise a task to start */
-    SHEAF__JOB_FRAME = 1U << 1,  /* the record lies in its maker's frame */
-    SHEAF__JOB_LONER = 1U << 2,  /* must have a fiber of its own: pinned, or own stack size */
-    SHEAF__JOB_BARE = 1U << 3,   /* no task: a promise */
-    SHEAF__JOB_KEEP = 1U << 4,   /* a late result is kept */
+    SHEAF__JOB_FIBER = 1U << 0,     /* a fiber to resume; otherwise a task to start */
+    SHEAF__JOB_FRAME = 1U << 1,     /* the record lies in its maker's frame */
+    SHEAF__JOB_LONER = 1U << 2,     /* must have a fiber of its own: pinned, or own stack size */
+    SHEAF__JOB_BARE = 1U << 3,      /* no task: a promise */
+    SHEAF__JOB_KEEP = 1U << 4,      /* a late result is kept */
     SHEAF__JOB_BY_MEMBER = 1U << 4, /* BARE: failed with a member's cancellation, not cancelled */
-    SHEAF__JOB_STATIC = 1U << 5, /* immortal: never counted, never freed */
-    SHEAF__JOB_MASKED = 1U << 6, /* requests are held back; changed by the task itself only */
-    SHEAF__JOB_SWEPT = 1U << 7   /* asked by the shutdown that is under way */
+    SHEAF__JOB_STATIC = 1U << 5,    /* immortal: never counted, never freed */
+    SHEAF__JOB_MASKED = 1U << 6,    /* requests are held back; changed by the task itself only */
+    SHEAF__JOB_SWEPT = 1U << 7      /* asked by the shutdown that is under way */
 };
 
 struct sheaf__job {

@@ -77,7 +77,20 @@ LAYERS = {
         "task.c",
     ],
     "compose": [
+        "each.c",
+        "gather.c",
+        "group.c",
+        "group_end.c",
+        "group_impl.h",
+        "monitor.c",
+        "monitor.h",
+        "shield.c",
         "sync.c",
+        "tally.c",
+        "tally.h",
+        "timeout.c",
+        "waiting.c",
+        "waiting.h",
     ],
 }
 

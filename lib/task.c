@@ -135,16 +135,25 @@ bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_fut
 
 /* ---------------------------------------------------------------- spawning */
 
-/* What a child inherits, or NULL.  An extra part costs an allocation, so most tasks have none. */
-static struct sheaf__locals *inherited(const sheaf_future *maker)
-{
-    struct sheaf__extra *extra = maker ? sheaf__future_extra(maker) : NULL;
-    return extra ? extra->locals : NULL;
-}
-
+/* An extra part costs an allocation, so most tasks have none. */
 static bool needs_extra(const sheaf_pool *pool, const sheaf_future *maker)
 {
-    return inherited(maker) || (pool->flags & SHEAF_POOL_STAMPS);
+    struct sheaf__extra *extra = maker ? sheaf__future_extra(maker) : NULL;
+    return (extra && (extra->locals || extra->inherited.run)) || (pool->flags & SHEAF_POOL_STAMPS);
+}
+
+/* What a child takes over.  Returns: the body that is to run */
+static sheaf_fn *inherit(sheaf_future *future, const sheaf_future *maker, sheaf_fn *fn)
+{
+    struct sheaf__extra *from = maker ? sheaf__future_extra(maker) : NULL;
+    struct sheaf__extra *to = future->extra;
+    if (!from) {
+        return fn;
+    }
+    to->locals = sheaf__locals_retain(from->locals);
+    to->inherited = from->inherited;
+    to->inner = fn;
+    return from->inherited.run ? from->inherited.run : fn;
 }
 
 /* A first, cheap look for the paths where nobody has either. */
@@ -172,14 +181,19 @@ static bool publish(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future
     return false;
 }
 
-/* A task that could not be published: nobody has seen it. */
-static sheaf_future *give_up(sheaf_future *future, int status)
+void sheaf__task_discard(sheaf_future *task, int status)
 {
-    sheaf__or_rlx(&future->job.word, SHEAF__WORD_LOOKED);
-    sheaf_retain(future);
-    sheaf__task_finish_unrun(future, status);
-    sheaf_release(future);
-    return future;
+    sheaf__or_rlx(&task->job.word, SHEAF__WORD_LOOKED);
+    sheaf_retain(task);
+    sheaf__task_finish_unrun(task, status);
+    sheaf_release(task);
+}
+
+/* A task that could not be published: nobody has seen it. */
+static sheaf_future *give_up(sheaf_future *task)
+{
+    sheaf__task_discard(task, SHEAF_CLOSED);
+    return task;
 }
 
 static uint32_t born(const struct sheaf__worker *worker, const sheaf_pool *pool)
@@ -223,8 +237,7 @@ static int fill_extra(struct sheaf__extra *extra, const sheaf_spawn_options *opt
     return SHEAF_OK;
 }
 
-static struct sheaf__extra *new_extra(const sheaf_spawn_options *options, const sheaf_future *maker,
-                                      void **arg)
+static struct sheaf__extra *new_extra(const sheaf_spawn_options *options, void **arg)
 {
     struct sheaf__extra *extra = sheaf__alloc_zeroed(sizeof *extra);
     if (!extra) {
@@ -235,7 +248,6 @@ static struct sheaf__extra *new_extra(const sheaf_spawn_options *options, const 
         sheaf__free(extra, sizeof *extra);
         return NULL;
     }
-    extra->locals = sheaf__locals_retain(inherited(maker));
     return extra;
 }
 
@@ -259,7 +271,8 @@ static bool options_fit(const sheaf_spawn_options *options, sheaf_fn *fn, const 
            (options->copy == 0 || arg) && options->copy <= PTRDIFF_MAX;
 }
 
-sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn, void *arg)
+sheaf_future *sheaf__task_make(const sheaf_spawn_options *options, sheaf_fn *fn, void *arg,
+                               struct sheaf__node *node)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
     sheaf_future *maker = sheaf__worker_current(worker);
@@ -272,14 +285,29 @@ sheaf_future *sheaf__task_spawn(const sheaf_spawn_options *options, sheaf_fn *fn
         return fail_spawn(options, arg, SHEAF_NOMEM);
     }
     sheaf__record_fill(future, flags_of(options), born(worker, pool) | SHEAF__WORD_EXTRA);
-    future->extra = new_extra(options, maker, &arg);
+    future->extra = new_extra(options, &arg);
     if (!future->extra) {
         sheaf__depot_give(&pool->depot, future);
         return fail_spawn(options, arg, SHEAF_NOMEM);
     }
-    future->fn = fn;
+    future->fn = inherit(future, maker, fn);
     future->in.arg = arg;
-    return publish(pool, worker, future) ? future : give_up(future, SHEAF_CLOSED);
+    if (node) {
+        sheaf__future_add_node(future, node); /* nobody knows of it yet: no LOCK */
+    }
+    return future;
+}
+
+bool sheaf__task_start(sheaf_future *task)
+{
+    return publish(sheaf__future_pool(task), sheaf__worker_self(), task);
+}
+
+static sheaf_future *spawn_with(const sheaf_spawn_options *options, sheaf_fn *fn, void *arg)
+{
+    sheaf_future *task = sheaf__task_make(options, fn, arg, NULL);
+    bool made = !(sheaf__future_flags(task) & SHEAF__JOB_STATIC);
+    return !made || sheaf__task_start(task) ? task : give_up(task);
 }
 
 static const sheaf_spawn_options plain = {.size = sizeof plain};
@@ -296,7 +324,7 @@ static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
     if (SHEAF__UNLIKELY(pool && needs_extra(pool, sheaf__worker_current(worker)))) {
         sheaf_spawn_options options = plain;
         options.pool = pool;
-        return sheaf__task_spawn(&options, fn, arg);
+        return spawn_with(&options, fn, arg);
     }
     sheaf_future *future = pool ? sheaf__future_new(pool, worker) : NULL;
     if (!future) {
@@ -305,7 +333,7 @@ static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
     sheaf__record_fill(future, 0, born(worker, pool));
     future->fn = fn;
     future->in.arg = arg;
-    return publish(pool, worker, future) ? future : give_up(future, SHEAF_CLOSED);
+    return publish(pool, worker, future) ? future : give_up(future);
 }
 
 sheaf_future *sheaf_spawn(sheaf_fn *fn, void *arg)
@@ -340,19 +368,28 @@ sheaf_future *sheaf_spawn_copy(sheaf_fn *fn, const void *args, size_t size)
     }
     sheaf_spawn_options options = plain;
     options.copy = size;
-    return sheaf__task_spawn(&options, fn, (void *)(uintptr_t)args);
+    return spawn_with(&options, fn, (void *)(uintptr_t)args);
+}
+
+int sheaf__spawn_options(const sheaf_spawn_options *given, sheaf_spawn_options *options)
+{
+    *options = plain;
+    if (given) {
+        if (given->size < sizeof(size_t) || given->size > sizeof *options) {
+            return SHEAF_INVALID;
+        }
+        memcpy(options, given, given->size);
+    }
+    return SHEAF_OK;
 }
 
 sheaf_future *sheaf_spawn_with(const sheaf_spawn_options *given, sheaf_fn *fn, void *arg)
 {
-    sheaf_spawn_options options = plain;
-    if (given) {
-        if (given->size < sizeof(size_t) || given->size > sizeof options) {
-            return sheaf__future_failed(SHEAF_INVALID);
-        }
-        memcpy(&options, given, given->size);
+    sheaf_spawn_options options;
+    if (sheaf__spawn_options(given, &options)) {
+        return sheaf__future_failed(SHEAF_INVALID);
     }
-    return sheaf__task_spawn(&options, fn, arg);
+    return spawn_with(&options, fn, arg);
 }
 
 void sheaf_spawn_many(sheaf_fn *fn, void *args, size_t stride, size_t count, sheaf_future **futures)
@@ -374,7 +411,8 @@ static sheaf_future *fail_frame(sheaf_future *future, int status)
     return future;
 }
 
-/* Gives a frame's task what its maker's locals and the pool's options ask for. */
+/* Gives a frame's task what its maker hands down and the pool's options ask for.
+ * Returns: false for want of memory */
 static SHEAF__COLD bool trim_frame(struct sheaf__worker *worker, sheaf_future *future)
 {
     sheaf_future *maker = sheaf__load_rlx(&worker->current);
@@ -382,9 +420,10 @@ static SHEAF__COLD bool trim_frame(struct sheaf__worker *worker, sheaf_future *f
     if (!needs_extra(worker->pool, maker)) {
         return true;
     }
-    future->extra = new_extra(&plain, maker, &none);
+    future->extra = new_extra(&plain, &none);
     if (future->extra) {
         sheaf__or_rlx(&future->job.word, SHEAF__WORD_EXTRA);
+        future->fn = inherit(future, maker, future->fn);
     }
     return future->extra != NULL;
 }
@@ -398,11 +437,11 @@ sheaf_future *sheaf_task_spawn(sheaf_task *frame, sheaf_fn *fn, void *arg)
         return frame ? fail_frame(future, status) : sheaf__future_failed(status);
     }
     sheaf__record_fill(future, SHEAF__JOB_FRAME, SHEAF__WORD_REFERENCE | worker->born);
+    future->fn = fn;
+    future->in.arg = arg;
     if (SHEAF__UNLIKELY(may_need_extra(worker)) && !trim_frame(worker, future)) {
         return fail_frame(future, SHEAF_NOMEM);
     }
-    future->fn = fn;
-    future->in.arg = arg;
     sheaf__push_own(worker, future);
     return future;
 }
@@ -460,6 +499,35 @@ int sheaf_checkpoint(void)
         return sheaf__task_deliver(task);
     }
     return SHEAF_OK;
+}
+
+/* ---------------------------------------------------------------- blocks */
+
+void sheaf__task_begin_block(sheaf_future *task, struct sheaf__block *block)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    block->outer = extra->blocks;
+    extra->blocks = block;
+}
+
+bool sheaf__task_end_block(sheaf_future *task, const struct sheaf__block *block)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if (!extra || extra->blocks != block) {
+        return false;
+    }
+    extra->blocks = block->outer;
+    return true;
+}
+
+bool sheaf__task_has_block(const sheaf_future *task, const struct sheaf__block *block)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    const struct sheaf__block *at = extra ? extra->blocks : NULL;
+    while (at && at != block) {
+        at = at->outer;
+    }
+    return at != NULL;
 }
 
 /* ---------------------------------------------------------------- raising */

@@ -182,8 +182,8 @@ static bool ensure_thread(struct sheaf__timekeeper *keeper)
  */
 static bool is_due(struct sheaf__timekeeper *keeper, int64_t deadline)
 {
-    return keeper->stop || (deadline != SHEAF__TIMERS_NEVER &&
-                            deadline <= sheaf__timekeeper_now(keeper));
+    return keeper->stop ||
+           (deadline != SHEAF__TIMERS_NEVER && deadline <= sheaf__timekeeper_now(keeper));
 }
 
 int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer, int64_t deadline)

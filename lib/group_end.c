@@ -1,0 +1,320 @@
+/* The end of a task group: the wait for its members, what leaves it, the results that it keeps. */
+#include "lib/group_impl.h"
+
+#include "lib/alloc.h"
+#include "lib/error_impl.h"
+
+/* ---------------------------------------------------------------- the wait */
+
+/* What the block of the group ended with, and what the close makes of it. */
+struct ending {
+    bool cancelled;          /* a request from outside is to leave the group */
+    sheaf_error *message;    /* of that request, may be NULL; held */
+    int body_status;         /* other than SHEAF_OK and SHEAF_CANCELLED: a failure */
+    sheaf_error *body_error; /* held */
+};
+
+static sheaf_error *raised_by(const sheaf_future *task, int status)
+{
+    struct sheaf__extra *extra = task ? sheaf__future_extra(task) : NULL;
+    sheaf_error *error = extra ? extra->raised : NULL;
+    return sheaf_error_code(error) == status ? sheaf_error_retain(error) : NULL;
+}
+
+static void note_cancellation(struct sheaf__group *group, struct ending *ending)
+{
+    ending->cancelled = true;
+    sheaf_error_release(ending->message);
+    ending->message = raised_by(group->owner, SHEAF_CANCELLED);
+}
+
+/* Requires: entered, also on return */
+static void abort_group(struct sheaf__group *group)
+{
+    bool owner_too;
+    if (sheaf__group_begin_abort(group, false, &owner_too)) {
+        sheaf__monitor_leave(&group->monitor);
+        sheaf__group_carry_out_abort(group, false);
+        sheaf__monitor_enter(&group->monitor);
+    }
+}
+
+/* One sleep of the close, which nothing ends but the members.  Requires: entered */
+static void wait_once(struct sheaf__group *group, struct ending *ending, unsigned *turns)
+{
+    int status =
+        sheaf__monitor_wait(&group->monitor, NULL, "the members of a group", SHEAF_FOREVER);
+    if (status == SHEAF_CANCELLED && !group->aborting) {
+        note_cancellation(group, ending);
+        abort_group(group);
+    } else if (status == SHEAF_NOMEM) {
+        /* The system refuses a thread what it sleeps on: it looks again and again. */
+        sheaf__monitor_leave(&group->monitor);
+        sheaf__spin_wait(turns);
+        sheaf__monitor_enter(&group->monitor);
+    }
+}
+
+/* Waits until nobody is in and nobody asks, and shuts the group in that moment (TG17). */
+static void wait_for_members(struct sheaf__group *group, struct ending *ending, int status)
+{
+    unsigned turns = 0;
+    sheaf__monitor_enter(&group->monitor);
+    if (status != SHEAF_OK) {
+        abort_group(group);
+    }
+    while (group->live > 0 || group->busy > 0) {
+        wait_once(group, ending, &turns);
+    }
+    group->shut = true;
+    sheaf__monitor_leave(&group->monitor);
+}
+
+/* ---------------------------------------------------------------- what leaves the group */
+
+/* All failures as one, in the order in which they came, the block's own last; the parts that there
+ * is no memory for are left out.  Requires: there is one */
+static sheaf_error *join_failures(struct sheaf__group *group, const struct ending *ending)
+{
+    size_t room = group->failures + 1;
+    sheaf_error **parts = sheaf__alloc_array(room, sizeof *parts);
+    sheaf_error *one;
+    sheaf_error **some = parts ? parts : &one;
+    size_t most = parts ? room : 1;
+    size_t count = 0;
+    for (struct sheaf__group_member *at = group->first_failed; at && count < most;
+         at = at->next_failed) {
+        some[count++] = sheaf__future_told_error(at->future);
+    }
+    if (ending->body_error && count < most) {
+        some[count++] = sheaf_error_retain(ending->body_error);
+    }
+    sheaf_error *error = sheaf_error_group(0, NULL, some, count);
+    for (size_t i = 0; i < count; i++) {
+        sheaf_error_release(some[i]);
+    }
+    sheaf__free_array(parts, room, sizeof *parts);
+    return error;
+}
+
+/* P15: a fatal failure leaves the group as it is; the others are reported as nobody's. */
+static sheaf_error *take_fatal(struct sheaf__group *group, sheaf_error *error)
+{
+    sheaf_error *fatal = NULL;
+    for (size_t i = 0; i < sheaf_error_part_count(error); i++) {
+        sheaf_error *part = sheaf_error_part(error, i);
+        if (!fatal && sheaf_error_code(part) == SHEAF_FATAL) {
+            fatal = sheaf_error_retain(part);
+        } else if (group->owner) {
+            sheaf__pool_report(sheaf__future_pool(group->owner), part, "group");
+        }
+    }
+    sheaf_error_release(error);
+    return fatal;
+}
+
+/* Takes the group's own request back (TG4).  Returns: whether others have asked the owner since the
+ * group was opened */
+static bool take_request_back(struct sheaf__group *group)
+{
+    return !group->asked_owner ||
+           sheaf__task_withdraw(group->owner, &group->ticket) > group->baseline;
+}
+
+/* TG11: errors go first; a request from outside comes again at the next suspension. */
+static void rearm_owner(struct sheaf__group *group)
+{
+    if (group->owner && sheaf_cancelling(group->owner) > 0) {
+        sheaf__task_rearm(group->owner);
+    }
+}
+
+/* Returns: the status of the close.  *error: given, may be NULL */
+static int conclude(struct sheaf__group *group, struct ending *ending, sheaf_error **error)
+{
+    bool asked = take_request_back(group);
+    *error = NULL;
+    if (!group->first_failed && !ending->body_error) {
+        if (ending->cancelled && asked) {
+            *error = sheaf_error_retain(ending->message);
+            return SHEAF_CANCELLED;
+        }
+        return SHEAF_OK;
+    }
+    *error = join_failures(group, ending);
+    if (sheaf_error_code(*error) == SHEAF_FATAL) {
+        *error = take_fatal(group, *error);
+    }
+    rearm_owner(group);
+    return sheaf_error_code(*error);
+}
+
+/* ---------------------------------------------------------------- close */
+
+/* The failures are told: members that nobody keeps are given up. */
+static void forget_failures(struct sheaf__group *group)
+{
+    struct sheaf__group_member *member = group->first_failed;
+    group->first_failed = NULL;
+    group->last_failed = NULL;
+    while (member) {
+        struct sheaf__group_member *next = member->next_failed;
+        member->failed = false;
+        if (!member->kept) {
+            sheaf__group_free_member(member);
+        }
+        member = next;
+    }
+}
+
+static void begin_ending(struct sheaf__group *group, struct ending *ending, int status)
+{
+    *ending = (struct ending){.body_status = SHEAF_OK};
+    if (status == SHEAF_CANCELLED) {
+        note_cancellation(group, ending);
+    } else if (status != SHEAF_OK) {
+        ending->body_status = status;
+        ending->body_error = raised_by(group->owner, status);
+        if (!ending->body_error) {
+            ending->body_error = sheaf_error_new(status, NULL);
+        }
+    }
+}
+
+static void end_ending(struct ending *ending)
+{
+    sheaf_error_release(ending->message);
+    sheaf_error_release(ending->body_error);
+}
+
+/* Whether the caller may close it, and steps out of the block if so. */
+static bool leave_block(struct sheaf__group *group)
+{
+    sheaf_future *task = sheaf_current();
+    if (group->closed || task != group->owner) {
+        return false;
+    }
+    return !task || sheaf__task_end_block(task, &group->block);
+}
+
+int sheaf_group_close_error(sheaf_group *handle, int status, sheaf_error **error)
+{
+    struct sheaf__group *group = sheaf__group_of(handle);
+    struct ending ending;
+    sheaf_error *raised;
+    if (error) {
+        *error = NULL;
+    }
+    if (!group || !leave_block(group)) {
+        return SHEAF_STATE;
+    }
+    begin_ending(group, &ending, status);
+    wait_for_members(group, &ending, status);
+    int result = conclude(group, &ending, &raised);
+    end_ending(&ending);
+    forget_failures(group);
+    if (raised && group->owner) {
+        sheaf__task_set_raised(group->owner, raised);
+    }
+    if (error) {
+        *error = raised;
+    } else {
+        sheaf_error_release(raised);
+    }
+    group->closed = true;
+    if (!(group->flags & SHEAF_GROUP_KEEP)) {
+        handle->group_ = NULL;
+        sheaf__group_drop(group, 1);
+    }
+    return result;
+}
+
+int sheaf_group_close(sheaf_group *handle, int status)
+{
+    return sheaf_group_close_error(handle, status, NULL);
+}
+
+/* ---------------------------------------------------------------- results */
+
+/* Takes a member that has ended out of the group.  Requires: entered; it is kept */
+static sheaf_future *take_member(struct sheaf__group *group, struct sheaf__group_member *member)
+{
+    sheaf__link_unlink(&member->link);
+    member->kept = false;
+    group->by_index[member->index] = NULL;
+    return sheaf_retain(member->future);
+}
+
+/* Requires: entered.  Returns: SHEAF_OK with the oldest, SHEAF_EMPTY, SHEAF_STATE: none yet */
+static int take_next(struct sheaf__group *group, sheaf_future **future,
+                     struct sheaf__group_member **rest)
+{
+    struct sheaf__link *link = sheaf__list_first(&group->ended);
+    if (!link) {
+        return group->live > 0 ? SHEAF_STATE : SHEAF_EMPTY;
+    }
+    struct sheaf__group_member *member = sheaf__group_member_of(link);
+    *future = take_member(group, member);
+    *rest = member->failed ? NULL : member;
+    return SHEAF_OK;
+}
+
+int sheaf_group_next(sheaf_group *handle, sheaf_future **future)
+{
+    struct sheaf__group *group = sheaf__group_of(handle);
+    if (!group || !future) {
+        return SHEAF_INVALID;
+    }
+    if (!(group->flags & SHEAF_GROUP_KEEP)) {
+        return SHEAF_STATE;
+    }
+    struct sheaf__group_member *rest = NULL;
+    sheaf__monitor_enter(&group->monitor);
+    int status;
+    while ((status = take_next(group, future, &rest)) == SHEAF_STATE) {
+        status = sheaf__monitor_wait(&group->monitor, NULL, "a member of a group", SHEAF_FOREVER);
+        if (status != SHEAF_OK) {
+            break;
+        }
+    }
+    sheaf__monitor_leave(&group->monitor);
+    if (rest) {
+        sheaf__group_free_member(rest);
+    }
+    return status;
+}
+
+int sheaf_group_result(sheaf_group *handle, size_t index, sheaf_value *value)
+{
+    struct sheaf__group *group = sheaf__group_of(handle);
+    if (!group) {
+        return SHEAF_INVALID;
+    }
+    if (!(group->flags & SHEAF_GROUP_KEEP)) {
+        return SHEAF_STATE;
+    }
+    sheaf__monitor_enter(&group->monitor);
+    struct sheaf__group_member *member = index < group->started ? group->by_index[index] : NULL;
+    sheaf_future *future = sheaf_retain(member ? member->future : NULL);
+    sheaf__monitor_leave(&group->monitor);
+    if (!future) {
+        return SHEAF_EMPTY;
+    }
+    int status = sheaf_result(future, value);
+    sheaf_release(future);
+    return status;
+}
+
+void sheaf_group_forget(sheaf_group *handle)
+{
+    struct sheaf__group *group = sheaf__group_of(handle);
+    if (!group || !group->closed) {
+        return;
+    }
+    handle->group_ = NULL;
+    struct sheaf__link *link;
+    while ((link = sheaf__list_pop_front(&group->ended)) != NULL) {
+        sheaf__group_free_member(sheaf__group_member_of(link));
+    }
+    sheaf__group_drop(group, 1);
+}

@@ -1,0 +1,62 @@
+/* A lock and a condition in one, for aggregates of the library's own: a gather, a group.
+ *
+ *     sheaf__monitor_enter(&m);
+ *     while (!ready) status = sheaf__monitor_wait(&m, ...);        whoever waits
+ *     sheaf__monitor_leave(&m);
+ *
+ *     sheaf__monitor_enter(&m);                                     whoever makes it ready
+ *     ready = true;
+ *     sheaf__monitor_notify(&m, SIZE_MAX);
+ *     sheaf__monitor_leave(&m);
+ *
+ * Why not a sheaf_mutex and a sheaf_cond: those hand the mutex over to a waiter that may not run for
+ * long; what ends a future cannot wait for that, since it runs between tasks, where nothing can
+ * suspend.  Here the lock is a spin lock of a few instructions, nobody holds it over a suspension,
+ * and who was notified takes it again like anybody.
+ *
+ * Rank 1: inside of it only what a wake takes; no LOCK of a future. */
+#ifndef SHEAF_LIB_MONITOR_H
+#define SHEAF_LIB_MONITOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sheaf/base.h>
+#include <sheaf/time.h>
+
+#include "lib/list.h"
+#include "lib/spin.h"
+
+/* Valid when zeroed. */
+struct sheaf__monitor {
+    struct sheaf__spin lock;
+    uint32_t notified;          /* how often; guarded by lock, as all below */
+    struct sheaf__list waiters; /* in the order in which they came */
+};
+
+static inline void sheaf__monitor_enter(struct sheaf__monitor *monitor)
+{
+    sheaf__spin_lock(&monitor->lock);
+}
+
+static inline void sheaf__monitor_leave(struct sheaf__monitor *monitor)
+{
+    sheaf__spin_unlock(&monitor->lock);
+}
+
+/* Waits for a notification; outside of the monitor meanwhile.
+ *
+ *   pool      whose clock the deadline of a plain thread is on; NULL: the real one
+ *   what      static text, for whoever asks what the task waits for
+ *
+ * Requires: the monitor is entered; it is again on return
+ * Returns:  SHEAF_OK: look again; SHEAF_TIMEOUT; SHEAF_CANCELLED, delivered; SHEAF_NOMEM
+ * Suspends: unless a notification came in between */
+int sheaf__monitor_wait(struct sheaf__monitor *monitor, sheaf_pool *pool, const char *what,
+                        sheaf_time deadline);
+
+/* Wakes the `count` that have waited longest.  One of them that is cancelled at the same moment
+ * passes its notification on.  Requires: entered */
+void sheaf__monitor_notify(struct sheaf__monitor *monitor, size_t count);
+
+#endif

@@ -1,0 +1,141 @@
+/* A shield: a future with another one's outcome, which is cancelled for itself.
+ *
+ * The record behind it is told of the inner future's end.  Two parties know it: the shield's future,
+ * which gives it up when it is destroyed, and the node in the inner future's list.  Whoever comes
+ * last frees it; the inner future is held until then. */
+#include <sheaf/timeout.h>
+
+#include "lib/alloc.h"
+#include "lib/future_impl.h"
+
+struct shield {
+    struct sheaf__composed composed; /* its `future` is guarded by lock: NULL once destroyed */
+    struct sheaf__node node;
+    sheaf_future *inner; /* const, held */
+    struct sheaf__spin lock;
+    SHEAF__ATOMIC(uint32_t) parties;
+};
+
+static void drop_parties(struct shield *shield, uint32_t count)
+{
+    /* acq_rel: the last one sees what the other did. */
+    if (sheaf__sub_acq_rel(&shield->parties, count) == count) {
+        sheaf__future_unhold(shield->inner);
+        sheaf__free(shield, sizeof *shield);
+    }
+}
+
+static void destroyed(struct sheaf__composed *composed)
+{
+    struct shield *shield = SHEAF__CONTAINER(composed, struct shield, composed);
+    sheaf__spin_lock(&shield->lock);
+    composed->future = NULL;
+    sheaf__spin_unlock(&shield->lock);
+    drop_parties(shield, sheaf__future_take_back(shield->inner, &shield->node) ? 2 : 1);
+}
+
+static const struct sheaf__composed_ops shield_ops = {.what = "shield", .destroyed = destroyed};
+
+/* The shield's future, if anybody still has it: a reference. */
+static sheaf_future *get_future(struct shield *shield)
+{
+    sheaf__spin_lock(&shield->lock);
+    sheaf_future *future = shield->composed.future;
+    if (future && !sheaf__future_try_retain(future)) {
+        future = NULL;
+    }
+    sheaf__spin_unlock(&shield->lock);
+    return future;
+}
+
+/* The inner future has ended: so does the shield, unless it was cancelled before (SH5). */
+static void copy_outcome(sheaf_future *future, sheaf_future *inner, struct sheaf__ended *more)
+{
+    int status = sheaf__future_outcome(inner);
+    sheaf_error *error = sheaf__future_told_error(inner);
+    sheaf__future_lock(future);
+    if (sheaf__future_done(future)) {
+        sheaf__future_unlock(future);
+        sheaf_error_release(error);
+        return;
+    }
+    if (status == SHEAF_OK) {
+        future->job.out.value = inner->job.out.value;
+    } else {
+        sheaf__future_mark_looked(inner); /* who looks at it is the shield's concern now */
+        future->job.out.value.ptr = error;
+    }
+    bool by_member = status == SHEAF_CANCELLED && !sheaf_cancelled(inner);
+    if (by_member) {
+        uint32_t flags = sheaf__future_flags(future);
+        sheaf__store_rlx(&future->job.flags, (uint8_t)(flags | SHEAF__JOB_BY_MEMBER));
+    }
+    sheaf__future_finish_into(future, status, more);
+}
+
+static void notify(struct sheaf__node *node, sheaf_future *inner, struct sheaf__ended *more)
+{
+    struct shield *shield = SHEAF__CONTAINER(node, struct shield, node);
+    sheaf_future *future = get_future(shield);
+    if (future) {
+        copy_outcome(future, inner, more);
+        sheaf_release(future);
+    }
+    drop_parties(shield, 1);
+}
+
+static sheaf_future *fill_shield(struct shield *shield, sheaf_future *future, sheaf_future *inner)
+{
+    shield->composed.ops = &shield_ops;
+    shield->composed.future = future;
+    shield->node.notify = notify;
+    shield->inner = inner;
+    sheaf__store_rlx(&shield->parties, 2);
+    future->in.composed = &shield->composed;
+    sheaf__future_hold(inner);
+    sheaf__future_lock(inner);
+    bool pending = !sheaf__future_done(inner);
+    if (pending) {
+        sheaf__future_add_node(inner, &shield->node);
+    }
+    sheaf__future_unlock(inner);
+    if (!pending) {
+        /* It ended just now. */
+        struct sheaf__ended none = {NULL, NULL};
+        notify(&shield->node, inner, &none);
+    }
+    return future;
+}
+
+/* Requires: not done.  A frame's future is only for a shield that is gone before the frame */
+static sheaf_future *new_shield(sheaf_future *inner)
+{
+    sheaf_pool *pool = sheaf_pool_current();
+    pool = pool ? pool : sheaf__future_pool(inner);
+    struct shield *shield = sheaf__alloc_zeroed(sizeof *shield);
+    sheaf_future *future = shield ? sheaf__future_new_bare(pool) : NULL;
+    if (!future) {
+        sheaf__free(shield, sizeof *shield);
+        return sheaf__future_failed(SHEAF_NOMEM);
+    }
+    return fill_shield(shield, future, inner);
+}
+
+sheaf_future *sheaf_shield(sheaf_future *future)
+{
+    if (!future || (sheaf__future_flags(future) & SHEAF__JOB_FRAME)) {
+        return sheaf__future_failed(SHEAF_INVALID);
+    }
+    return sheaf__future_done(future) ? sheaf_retain(future) : new_shield(future);
+}
+
+int sheaf_await_shielded(sheaf_future *future, sheaf_value *value)
+{
+    if (!future) {
+        return SHEAF_INVALID;
+    }
+    if (sheaf__future_done(future)) {
+        return sheaf_await(future, value);
+    }
+    return sheaf_join(new_shield(future), value);
+}

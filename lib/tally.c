@@ -1,0 +1,287 @@
+#include "lib/tally.h"
+
+#include <string.h>
+
+#include <sheaf/gather.h>
+
+#include "lib/alloc.h"
+
+bool sheaf__futures_valid(sheaf_future *const *futures, size_t count)
+{
+    if (count > SHEAF_MEMBERS_MAX || (count > 0 && !futures)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!futures[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- making and freeing */
+
+static size_t size_of(size_t count, size_t extra_size)
+{
+    return sizeof(struct sheaf__tally) + count * sizeof(struct sheaf__member) + extra_size;
+}
+
+static void notify_member(struct sheaf__node *node, sheaf_future *future,
+                          struct sheaf__ended *more);
+
+/* Static futures are not counted: a hold would be one too many for ever, but harmless; a frame's is
+ * held like any other, and its join waits for the end of that. */
+static void hold(sheaf_future *future)
+{
+    if (!(sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
+        sheaf__future_hold(future);
+    }
+}
+
+struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count,
+                                      enum sheaf__rule rule, const struct sheaf__tally_ops *ops,
+                                      size_t extra_size)
+{
+    struct sheaf__tally *tally = sheaf__alloc_zeroed(size_of(count, extra_size));
+    if (!tally) {
+        return NULL;
+    }
+    tally->ops = ops;
+    tally->count = count;
+    tally->extra_size = extra_size;
+    tally->rule = rule;
+    tally->missing = count;
+    sheaf__store_rlx(&tally->references, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        struct sheaf__member *member = &tally->members[i];
+        member->node.notify = notify_member;
+        member->tally = tally;
+        member->future = futures[i];
+        hold(futures[i]);
+    }
+    return tally;
+}
+
+static void free_tally(struct sheaf__tally *tally)
+{
+    for (size_t i = 0; i < tally->count; i++) {
+        sheaf__future_unhold(tally->members[i].future);
+    }
+    sheaf__free(tally, size_of(tally->count, tally->extra_size));
+}
+
+static void drop_references(struct sheaf__tally *tally, size_t count)
+{
+    /* acq_rel: the last one sees what the others did before they let go. */
+    if (sheaf__sub_acq_rel(&tally->references, count) == count) {
+        free_tally(tally);
+    }
+}
+
+/* ---------------------------------------------------------------- counting */
+
+static bool meets_rule(const struct sheaf__tally *tally, const sheaf_future *future)
+{
+    int status = sheaf__future_outcome(future);
+    switch (tally->rule) {
+    case SHEAF__RULE_END:
+        return true;
+    case SHEAF__RULE_ERROR:
+        return status != SHEAF_OK && !sheaf_cancelled(future);
+    case SHEAF__RULE_BAD:
+        return status != SHEAF_OK;
+    case SHEAF__RULE_SUCCESS:
+        return status == SHEAF_OK;
+    default:
+        return false;
+    }
+}
+
+/* Requires: the monitor is entered */
+static void append_done(struct sheaf__tally *tally, struct sheaf__member *member)
+{
+    if (tally->frozen) {
+        return;
+    }
+    member->next_done = NULL;
+    if (tally->last_done) {
+        tally->last_done->next_done = member;
+    } else {
+        tally->first_done = member;
+    }
+    tally->last_done = member;
+}
+
+/* Decides if it is time.  Requires: the monitor is entered.  Returns: whether this call did */
+static bool decide(struct sheaf__tally *tally, struct sheaf__member *decider)
+{
+    if (tally->decided || (!decider && (tally->missing > 0 || tally->guards > 0))) {
+        return false;
+    }
+    tally->decided = true;
+    tally->decider = decider;
+    return true;
+}
+
+static void tell_decision(struct sheaf__tally *tally, struct sheaf__ended *more)
+{
+    if (tally->ops && tally->ops->decided) {
+        tally->ops->decided(tally, more);
+    }
+}
+
+/* A member has ended. */
+static void note(struct sheaf__member *member, struct sheaf__ended *more)
+{
+    struct sheaf__tally *tally = member->tally;
+    bool bad = sheaf__future_outcome(member->future) != SHEAF_OK;
+    bool met = meets_rule(tally, member->future);
+    sheaf__monitor_enter(&tally->monitor);
+    member->done = true;
+    tally->missing--;
+    append_done(tally, member);
+    bool first_bad = bad && !tally->first_bad;
+    if (first_bad) {
+        tally->first_bad = member;
+    }
+    bool decided = decide(tally, met ? member : NULL);
+    sheaf__monitor_notify(&tally->monitor, decided ? SIZE_MAX : 1);
+    sheaf__monitor_leave(&tally->monitor);
+    if (first_bad && tally->ops && tally->ops->bad) {
+        tally->ops->bad(tally);
+    }
+    if (decided) {
+        tell_decision(tally, more);
+    }
+}
+
+static void notify_member(struct sheaf__node *node, sheaf_future *future, struct sheaf__ended *more)
+{
+    struct sheaf__member *member = SHEAF__CONTAINER(node, struct sheaf__member, node);
+    struct sheaf__tally *tally = member->tally;
+    (void)future;
+    note(member, more);
+    drop_references(tally, 1);
+}
+
+/* Returns: false when the future is done */
+static bool enlist(struct sheaf__member *member)
+{
+    sheaf__future_lock(member->future);
+    bool listed = !sheaf__future_done(member->future);
+    if (listed) {
+        sheaf__future_add_node(member->future, &member->node);
+        member->listed = true;
+    }
+    sheaf__future_unlock(member->future);
+    return listed;
+}
+
+/* Notes the members that are done.  Returns: how many */
+static size_t note_done(struct sheaf__tally *tally)
+{
+    size_t noted = 0;
+    for (size_t i = 0; i < tally->count; i++) {
+        struct sheaf__member *member = &tally->members[i];
+        if (sheaf__future_done(member->future)) {
+            note(member, NULL);
+            noted++;
+        }
+    }
+    return noted;
+}
+
+static bool is_decided(struct sheaf__tally *tally)
+{
+    sheaf__monitor_enter(&tally->monitor);
+    bool decided = tally->decided;
+    sheaf__monitor_leave(&tally->monitor);
+    return decided;
+}
+
+/* Nobody but the caller knows of a member that is not listed. */
+static size_t enlist_rest(struct sheaf__tally *tally)
+{
+    size_t unlisted = 0;
+    for (size_t i = 0; i < tally->count; i++) {
+        struct sheaf__member *member = &tally->members[i];
+        if (member->done) {
+            continue;
+        }
+        if (!enlist(member)) {
+            note(member, NULL);
+            unlisted++;
+        }
+    }
+    return unlisted;
+}
+
+void sheaf__tally_start(struct sheaf__tally *tally)
+{
+    size_t unlisted = note_done(tally);
+    if (tally->count == 0) {
+        sheaf__tally_guard(tally);
+        sheaf__tally_unguard(tally);
+    }
+    if (is_decided(tally)) {
+        unlisted = tally->count;
+    } else {
+        unlisted += enlist_rest(tally);
+    }
+    drop_references(tally, unlisted);
+}
+
+bool sheaf__tally_guard(struct sheaf__tally *tally)
+{
+    sheaf__monitor_enter(&tally->monitor);
+    bool open = !tally->decided;
+    tally->guards += open;
+    sheaf__monitor_leave(&tally->monitor);
+    return open;
+}
+
+void sheaf__tally_unguard(struct sheaf__tally *tally)
+{
+    sheaf__monitor_enter(&tally->monitor);
+    tally->guards--;
+    bool decided = decide(tally, NULL);
+    if (decided) {
+        sheaf__monitor_notify(&tally->monitor, SIZE_MAX);
+    }
+    sheaf__monitor_leave(&tally->monitor);
+    if (decided) {
+        tell_decision(tally, NULL);
+    }
+}
+
+/* ---------------------------------------------------------------- members */
+
+void sheaf__tally_ask(struct sheaf__tally *tally, sheaf_origin origin)
+{
+    for (size_t i = 0; i < tally->count; i++) {
+        sheaf_future *future = tally->members[i].future;
+        if (!sheaf__future_done(future)) {
+            sheaf__future_ask(future, origin, NULL);
+        }
+    }
+}
+
+void sheaf__tally_mark_looked(struct sheaf__tally *tally)
+{
+    for (size_t i = 0; i < tally->count; i++) {
+        sheaf_future *future = tally->members[i].future;
+        if (!sheaf__future_done(future) || sheaf__future_outcome(future) != SHEAF_OK) {
+            sheaf__future_mark_looked(future);
+        }
+    }
+}
+
+void sheaf__tally_leave(struct sheaf__tally *tally)
+{
+    size_t references = 1;
+    for (size_t i = 0; i < tally->count; i++) {
+        struct sheaf__member *member = &tally->members[i];
+        references += member->listed && sheaf__future_take_back(member->future, &member->node);
+    }
+    drop_references(tally, references);
+}
