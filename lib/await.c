@@ -354,10 +354,19 @@ static int park_on_future(struct future_wait *wait, sheaf_future *future)
     return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
 }
 
+/* The pool of the worker when its virtual clock says nothing about what is waited for, since that
+ * belongs to another pool; else NULL. */
+static sheaf_pool *waits_outside(struct sheaf__worker *worker, const sheaf_future *future)
+{
+    sheaf_pool *pool = worker->pool;
+    return SHEAF__UNLIKELY(pool->is_virtual) && sheaf__future_pool(future) != pool ? pool : NULL;
+}
+
 static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *future,
                         sheaf_time deadline, enum late_request late)
 {
     struct future_wait wait = {.node = {.notify = NULL}, .late = late};
+    sheaf_pool *outside = waits_outside(worker, future);
     clear_sleep(&wait.sleep, task, deadline);
     SHEAF_TRY(begin_task_sleep(&wait.sleep, worker));
     wait.node.wait = wait.sleep.wait;
@@ -368,7 +377,16 @@ static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_
         end_timer(&wait.sleep, 0);
         return SHEAF_OK;
     }
-    return park_on_future(&wait, future);
+    if (outside) {
+        /* Counted before the task can be seen at rest.  Taken back by the task itself, when it can
+         * be seen at work: nobody has to look again. */
+        sheaf__add_seq(&outside->outside, 1);
+    }
+    int status = park_on_future(&wait, future);
+    if (outside) {
+        sheaf__sub_seq(&outside->outside, 1);
+    }
+    return status;
 }
 
 static int wait_as_thread(sheaf_future *future, sheaf_time deadline)

@@ -62,7 +62,8 @@ struct sheaf_pool {
     bool fibers_dropped; /* written by the closing thread before the depot is retired */
 
     SHEAF__ATOMIC(uint8_t) phase;
-    SHEAF__ATOMIC(uint32_t) outside;         /* pending promises made on plain threads */
+    /* Pending promises made on plain threads, and tasks that wait for futures of other pools. */
+    SHEAF__ATOMIC(uint32_t) outside;
     SHEAF__ATOMIC(uint32_t) visitors;        /* other threads that are making a fiber ready */
     SHEAF__ATOMIC(uint64_t) stamps;          /* completions counted so far */
     SHEAF__ATOMIC(uint64_t) names;           /* default names given so far */
