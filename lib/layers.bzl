@@ -78,6 +78,7 @@ LAYERS = {
     ],
     "compose": [
         "each.c",
+        "first.c",
         "gather.c",
         "group.c",
         "group_end.c",
@@ -85,6 +86,7 @@ LAYERS = {
         "monitor.c",
         "monitor.h",
         "shield.c",
+        "stream.c",
         "sync.c",
         "tally.c",
         "tally.h",

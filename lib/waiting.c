@@ -32,6 +32,36 @@ sheaf_pool *sheaf__clock_of(sheaf_future *const *futures, size_t count)
     return pool;
 }
 
+static void ask_all(sheaf_future *const *futures, size_t count, sheaf_origin origin)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!sheaf__future_done(futures[i])) {
+            sheaf__future_ask(futures[i], origin, NULL);
+        }
+    }
+}
+
+int sheaf__cancel_and_join(sheaf_future *const *futures, size_t count, sheaf_origin origin)
+{
+    int status = SHEAF_OK;
+    unsigned turns = 0;
+    ask_all(futures, count, origin);
+    for (size_t i = 0; i < count; i++) {
+        while (!sheaf__future_done(futures[i])) {
+            int woken = sheaf__future_wait(futures[i], SHEAF_FOREVER);
+            if (woken == SHEAF_CANCELLED) {
+                status = woken;
+                ask_all(&futures[i], count - i, SHEAF_ORIGIN_AWAITER);
+            } else if (woken == SHEAF_CYCLE || woken == SHEAF_STATE) {
+                return SHEAF_CYCLE;
+            } else if (woken != SHEAF_OK) {
+                sheaf__spin_wait(&turns); /* the system refuses a thread what it sleeps on */
+            }
+        }
+    }
+    return status;
+}
+
 /* W9: a wait that has nothing to wait for lets the others run once all the same. */
 static int give_way(void)
 {
