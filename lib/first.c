@@ -182,6 +182,9 @@ static sheaf_error *error_of(sheaf_future *future)
 static int tell_race(struct race *race, int status, sheaf_value *value, size_t *winner,
                      sheaf_error **errors)
 {
+    for (size_t i = 0; i < race->started; i++) {
+        sheaf__future_mark_looked(race->futures[i]); /* the caller has them, or wants none */
+    }
     for (size_t i = 0; errors && i < race->count; i++) {
         errors[i] = i < race->started ? error_of(race->futures[i]) : NULL;
     }
