@@ -11,6 +11,7 @@ int sheaf__fibers_init(struct sheaf__fibers *fibers, size_t stack_size)
     sheaf__store_rlx(&fibers->lock.held, 0);
     fibers->all = (struct sheaf__list){{NULL, NULL}};
     sheaf__store_rlx(&fibers->count, 0);
+    fibers->modes = sheaf__context_get_modes();
     return sheaf__stacks_init(&fibers->stacks, stack_size);
 }
 
@@ -61,7 +62,7 @@ struct sheaf__fiber *sheaf__fiber_new(struct sheaf_pool *pool, struct sheaf__fib
     sheaf__store_rlx(&fiber->pinned, NULL);
     sheaf__store_rlx(&fiber->job.flags, SHEAF__JOB_FIBER);
     sheaf__store_rlx(&fiber->job.where, SHEAF__WHERE_NONE);
-    sheaf__context_make(&fiber->context, low, room, entry, fiber);
+    sheaf__context_make(&fiber->context, low, room, fibers->modes, entry, fiber);
     sheaf__spin_lock(&fibers->lock);
     sheaf__list_push_back(&fibers->all, &fiber->all);
     sheaf__add_rlx(&fibers->count, 1);

@@ -41,6 +41,9 @@ struct sheaf__fiber {
 /* All fibers of a pool. */
 struct sheaf__fibers {
     struct sheaf__stacks stacks;
+    /* What every fiber starts with, whichever task needed it: the pool's opener's, as its threads
+     * do; const. */
+    struct sheaf__context_modes modes;
     struct sheaf__spin lock; /* rank 2: guards the list; held while parked fibers are inspected */
     struct sheaf__list all;
     SHEAF__ATOMIC(size_t) count;

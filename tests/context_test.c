@@ -1,90 +1,16 @@
-/* Contexts: what a switch keeps, what moves with the thread, and where unwinders stop. */
-#include "lib/platform/context.h"
+/* Contexts on one thread: what a switch keeps, and where unwinders stop. */
+#include "tests/support/strand.h"
 
-#include "lib/platform/self.h"
-#include "lib/platform/stack.h"
-
-#include <errno.h>
 #include <fenv.h>
-#include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unwind.h>
-
-#include <cmocka.h>
 
 #if SHEAF__SANITIZED
 #define SWITCHES 20000
 #else
 #define SWITCHES 1000000
 #endif
-
-static struct sheaf__stacks stacks;
-
-static int stacks_setup(void **state)
-{
-    (void)state;
-    return sheaf__stacks_init(&stacks, 0);
-}
-
-static int stacks_teardown(void **state)
-{
-    struct sheaf__stacks_statistics end;
-    (void)state;
-    sheaf__stacks_read_statistics(&stacks, &end);
-    sheaf__stacks_destroy(&stacks);
-    return end.live == 0 ? 0 : -1;
-}
-
-/* A context with its stack, and the one that it yields to.  What a strand and the threads that
- * resume it both touch while it lives is atomic: a switch alone orders nothing for TSan. */
-struct strand {
-    struct sheaf__context context;
-    void *low;                             /* const once started */
-    void (*body)(struct strand *);         /* const once started */
-    _Atomic(struct sheaf__context *) back; /* set by whoever resumes it */
-    _Atomic int64_t in;                    /* whatever body and test tell each other */
-    _Atomic int64_t out;
-    _Atomic bool ended; /* the body returns, or is to return */
-};
-
-/* The load of back takes over, acquire, what the thread did before it resumed the strand. */
-static void strand_entry(void *arg)
-{
-    struct strand *s = arg;
-    (void)atomic_load(&s->back);
-    s->body(s);
-    sheaf__context_leave(&s->context, s->back);
-}
-
-static void strand_start(struct strand *s, struct sheaf__context *back,
-                         void (*body)(struct strand *))
-{
-    s->low = sheaf__stack_take(&stacks);
-    assert_non_null(s->low);
-    s->back = back;
-    s->body = body;
-    sheaf__context_make(&s->context, s->low, sheaf__stacks_usable(&stacks), strand_entry, s);
-}
-
-static void strand_end(struct strand *s)
-{
-    sheaf__context_release(&s->context);
-    sheaf__stack_give(&stacks, s->low);
-}
-
-static SHEAF__NOINLINE void strand_yield(struct strand *s)
-{
-    sheaf__context_switch(&s->context, s->back);
-    (void)atomic_load(&s->back);
-}
 
 /* ---- switching ------------------------------------------------------------------------------- */
 
@@ -207,8 +133,8 @@ static void nest(struct strand *s)
     inner.back = &s->context;
     inner.body = nest;
     if (!inner.low) return;
-    sheaf__context_make(&inner.context, inner.low, sheaf__stacks_usable(&stacks), strand_entry,
-                        &inner);
+    sheaf__context_make(&inner.context, inner.low, sheaf__stacks_usable(&stacks),
+                        sheaf__context_get_modes(), strand_entry, &inner);
     sheaf__context_switch(&s->context, &inner.context);
     s->out = inner.out + 1;
     strand_end(&inner);
@@ -250,7 +176,8 @@ static void the_stack_is_aligned_as_functions_expect(void **state)
         /* AddressSanitizer wants stacks that begin at multiples of 8. */
         size_t skip_low = SHEAF__SANITIZED ? odd / 8 * 8 : odd;
         sheaf__context_make(&s.context, (char *)s.low + skip_low,
-                            sheaf__stacks_usable(&stacks) - skip_low - odd, strand_entry, &s);
+                            sheaf__stacks_usable(&stacks) - skip_low - odd,
+                            sheaf__context_get_modes(), strand_entry, &s);
         sheaf__context_switch(&self, &s.context);
         assert_int_equal(s.in, 0);
         assert_int_equal(s.out, 14);
@@ -384,14 +311,16 @@ static void tell_mode(struct strand *s)
     s->out = fegetround();
 }
 
-static void a_new_context_starts_with_the_rounding_mode_of_its_maker(void **state)
+static void a_new_context_starts_with_the_rounding_mode_that_it_is_given(void **state)
 {
     struct sheaf__context self;
     struct strand s = {.out = -1};
     (void)state;
     sheaf__context_adopt(&self);
     fesetround(FE_UPWARD);
-    strand_start(&s, &self, tell_mode);
+    struct sheaf__context_modes upward = sheaf__context_get_modes();
+    fesetround(FE_DOWNWARD);
+    strand_start_with(&s, &self, upward, tell_mode);
     fesetround(FE_TONEAREST);
     sheaf__context_switch(&self, &s.context);
     assert_int_equal(s.out, FE_UPWARD);
@@ -511,267 +440,22 @@ static void callee_saved_registers_belong_to_the_context(void **state)
 
 #endif
 
-/* ---- between threads ------------------------------------------------------------------------- */
-
-/* Two threads that resume one context, once each and in turn.  Both live until both are done, so
- * that their thread-locals have different addresses. */
-struct resumer {
-    struct sheaf__context self;
-    struct strand *strand;
-    pthread_barrier_t *turn; /* passed before the turn of the second, and when that is over */
-    bool second;
-    char name;
-};
-
-static void resume(struct resumer *r)
-{
-    sheaf__context_adopt(&r->self);
-    sheaf__self_set(&r->name);
-    errno = 0;
-    r->strand->back = &r->self;
-    sheaf__context_switch(&r->self, &r->strand->context);
-    sheaf__self_set(NULL);
-    sheaf__context_release(&r->self);
-}
-
-static void *resume_in_turn(void *arg)
-{
-    struct resumer *r = arg;
-    if (!r->second) resume(r);
-    pthread_barrier_wait(r->turn);
-    if (r->second) resume(r);
-    pthread_barrier_wait(r->turn);
-    return NULL;
-}
-
-/* Run a body that yields once, the first part on one thread and the second on another. */
-static int64_t run_on_two_threads(struct resumer *a, struct resumer *b,
-                                  void (*body)(struct strand *))
-{
-    struct strand s = {.out = 0};
-    pthread_barrier_t turn;
-    pthread_t thread[2];
-    assert_int_equal(pthread_barrier_init(&turn, NULL, 2), 0);
-    *a = (struct resumer){.strand = &s, .turn = &turn};
-    *b = (struct resumer){.strand = &s, .turn = &turn, .second = true};
-    strand_start(&s, &a->self, body);
-    assert_int_equal(pthread_create(&thread[0], NULL, resume_in_turn, a), 0);
-    assert_int_equal(pthread_create(&thread[1], NULL, resume_in_turn, b), 0);
-    for (int i = 0; i < 2; i++) pthread_join(thread[i], NULL);
-    pthread_barrier_destroy(&turn);
-    strand_end(&s);
-    return s.out;
-}
-
-static struct resumer first;
-static struct resumer second;
-
-static void read_self_twice(struct strand *s)
-{
-    s->out += sheaf__self_get() != &first.name;
-    strand_yield(s);
-    s->out += sheaf__self_get() != &second.name;
-}
-
-static void read_self_twice_through_the_call(struct strand *s)
-{
-    s->out += sheaf__self_get_portable() != &first.name;
-    strand_yield(s);
-    s->out += sheaf__self_get_portable() != &second.name;
-}
-
-static void self_is_the_new_threads_after_a_move(void **state)
-{
-    (void)state;
-    assert_int_equal(run_on_two_threads(&first, &second, read_self_twice), 0);
-    assert_int_equal(run_on_two_threads(&first, &second, read_self_twice_through_the_call), 0);
-}
-
-static void self_is_null_until_it_is_set(void **state)
-{
-    char name;
-    (void)state;
-    assert_null(sheaf__self_get());
-    sheaf__self_set(&name);
-    assert_ptr_equal(sheaf__self_get(), &name);
-    assert_ptr_equal(sheaf__self_get_portable(), &name);
-    sheaf__self_set(NULL);
-    assert_null(sheaf__self_get());
-    assert_null(sheaf__self_get_portable());
-}
-
-/* The second thread's errno is still 0: nothing was written to the place of the first. */
-static void write_errno_twice(struct strand *s)
-{
-    int *before = sheaf__errno_place();
-    *before = EDOM;
-    strand_yield(s);
-    int *after = sheaf__errno_place();
-    s->out += after == before;
-    s->out += *after != 0;
-    *after = ERANGE;
-    s->out += sheaf__errno_get() != ERANGE;
-}
-
-static void errno_is_the_new_threads_after_a_move(void **state)
-{
-    (void)state;
-    assert_int_equal(run_on_two_threads(&first, &second, write_errno_twice), 0);
-    errno = EDOM;
-    assert_ptr_equal(sheaf__errno_place(), &errno);
-    assert_int_equal(sheaf__errno_get(), EDOM);
-    sheaf__errno_set(ERANGE);
-    assert_int_equal(errno, ERANGE);
-}
-
-/* ---- many contexts on many threads ----------------------------------------------------------- */
-
-#define CROWD 32
-#define CROWD_THREADS 3
-#if SHEAF__SANITIZED
-#define CROWD_YIELDS 100
-#else
-#define CROWD_YIELDS 2000
-#endif
-
-/* Suspended strands in the order in which they came.  Threads take one that another thread resumed
- * last, resume it and put it back, so that each yield is a move. */
-struct crowd {
-    pthread_mutex_t lock; /* guards waiting, count and alive */
-    struct strand *waiting[CROWD];
-    size_t count;
-    size_t alive;
-    struct strand strands[CROWD];
-};
-
-static int64_t scramble(int64_t value)
-{
-    return (int64_t)(((uint64_t)value * 6364136223846793005u + 1442695040888963407u) >> 1);
-}
-
-/* Computes in locals all the time; in counts the moves to another thread. */
-static void scramble_and_move(struct strand *s)
-{
-    int64_t value = s->in;
-    void *last = sheaf__self_get();
-    s->in = 0;
-    for (int i = 0; i < CROWD_YIELDS; i++) {
-        value = scramble(value);
-        strand_yield(s);
-        void *now = sheaf__self_get();
-        s->in += now != last;
-        last = now;
-    }
-    s->out = value;
-    s->ended = true;
-}
-
-/* Which waiting strand to resume from `self`: the oldest that somebody else resumed last, or
- * count. */
-static size_t crowd_choose(const struct crowd *c, const struct sheaf__context *self)
-{
-    size_t i = 0;
-    while (i < c->count && c->waiting[i]->back == self) i++;
-    return i;
-}
-
-/* NULL: there is none at the moment; *over: all have ended. */
-static struct strand *crowd_take(struct crowd *c, const struct sheaf__context *self, bool *over)
-{
-    struct strand *s = NULL;
-    pthread_mutex_lock(&c->lock);
-    size_t i = crowd_choose(c, self);
-    if (i < c->count) {
-        s = c->waiting[i];
-        c->count--;
-        memmove(c->waiting + i, c->waiting + i + 1, (c->count - i) * sizeof *c->waiting);
-    }
-    *over = c->alive == 0;
-    pthread_mutex_unlock(&c->lock);
-    return s;
-}
-
-static void crowd_put(struct crowd *c, struct strand *s)
-{
-    pthread_mutex_lock(&c->lock);
-    if (s->ended)
-        c->alive--;
-    else
-        c->waiting[c->count++] = s;
-    pthread_mutex_unlock(&c->lock);
-}
-
-static void *crowd_thread(void *arg)
-{
-    struct crowd *c = arg;
-    struct sheaf__context self;
-    bool over = false;
-    sheaf__context_adopt(&self);
-    sheaf__self_set(&self);
-    while (!over) {
-        struct strand *s = crowd_take(c, &self, &over);
-        if (s) {
-            s->back = &self;
-            sheaf__context_switch(&self, &s->context);
-            crowd_put(c, s);
-        } else {
-            sched_yield();
-        }
-    }
-    sheaf__self_set(NULL);
-    sheaf__context_release(&self);
-    return NULL;
-}
-
-static int64_t scrambled(int64_t value)
-{
-    for (int i = 0; i < CROWD_YIELDS; i++) value = scramble(value);
-    return value;
-}
-
-static void contexts_move_freely_between_threads(void **state)
-{
-    static struct crowd c = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    pthread_t thread[CROWD_THREADS];
-    (void)state;
-    for (int i = 0; i < CROWD; i++) {
-        c.strands[i].in = i;
-        strand_start(&c.strands[i], NULL, scramble_and_move);
-        c.waiting[i] = &c.strands[i];
-    }
-    c.count = c.alive = CROWD;
-    for (int i = 0; i < CROWD_THREADS; i++)
-        assert_int_equal(pthread_create(&thread[i], NULL, crowd_thread, &c), 0);
-    for (int i = 0; i < CROWD_THREADS; i++) pthread_join(thread[i], NULL);
-    for (int i = 0; i < CROWD; i++) {
-        assert_int_equal(c.strands[i].out, scrambled(i));
-        assert_int_equal(c.strands[i].in, CROWD_YIELDS);
-        strand_end(&c.strands[i]);
-    }
-}
-
-#define with_stacks(test) cmocka_unit_test_setup_teardown(test, stacks_setup, stacks_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_stacks(entry_gets_its_argument_and_leaves),
-        with_stacks(a_context_that_never_started_can_be_released),
-        with_stacks(a_million_switches_count_right),
-        with_stacks(one_stack_serves_many_contexts_in_turn),
-        with_stacks(a_switch_below_hundreds_of_frames_comes_back_through_them),
-        with_stacks(contexts_nest_two_hundred_deep),
-        with_stacks(the_stack_is_aligned_as_functions_expect),
-        with_stacks(an_unwinder_stops_at_the_first_frame),
-        with_stacks(each_context_has_its_own_rounding_mode),
-        with_stacks(a_new_context_starts_with_the_rounding_mode_of_its_maker),
+        with_strands(entry_gets_its_argument_and_leaves),
+        with_strands(a_context_that_never_started_can_be_released),
+        with_strands(a_million_switches_count_right),
+        with_strands(one_stack_serves_many_contexts_in_turn),
+        with_strands(a_switch_below_hundreds_of_frames_comes_back_through_them),
+        with_strands(contexts_nest_two_hundred_deep),
+        with_strands(the_stack_is_aligned_as_functions_expect),
+        with_strands(an_unwinder_stops_at_the_first_frame),
+        with_strands(each_context_has_its_own_rounding_mode),
+        with_strands(a_new_context_starts_with_the_rounding_mode_that_it_is_given),
 #if HAS_REGISTER_TEST
-        with_stacks(callee_saved_registers_belong_to_the_context),
+        with_strands(callee_saved_registers_belong_to_the_context),
 #endif
-        with_stacks(self_is_the_new_threads_after_a_move),
-        cmocka_unit_test(self_is_null_until_it_is_set),
-        with_stacks(errno_is_the_new_threads_after_a_move),
-        with_stacks(contexts_move_freely_between_threads),
     };
     return cmocka_run_group_tests_name("context", tests, NULL, NULL);
 }

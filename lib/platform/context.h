@@ -12,7 +12,7 @@
  *
  * A switch saves what the calling convention says a function must preserve: on x86-64 rbx, rbp,
  * r12-r15, rsp and the control words of mxcsr and the x87 unit; on aarch64 x19-x30, d8-d15, sp and
- * fpcr.  So each context has its own rounding mode, and a new one starts with its maker's.
+ * fpcr.  So each context has its own rounding mode; whoever makes one says with which it starts.
  *
  * A switch does NOT save, and a context that moves to another thread therefore finds the other
  * thread's:
@@ -32,6 +32,45 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* How floating point is done: rounding, traps, what becomes of denormals.  Unknown on other CPUs,
+ * where a new context starts with its maker's. */
+struct sheaf__context_modes {
+#if defined(__x86_64__)
+    uint32_t mxcsr;
+    uint16_t x87_control;
+#elif defined(__aarch64__)
+    uint64_t fpcr;
+#else
+    char unknown;
+#endif
+};
+
+/* The calling thread's. */
+static inline struct sheaf__context_modes sheaf__context_get_modes(void)
+{
+    struct sheaf__context_modes modes;
+#if defined(__x86_64__)
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(modes.mxcsr), "=m"(modes.x87_control));
+#elif defined(__aarch64__)
+    __asm__ volatile("mrs %0, fpcr" : "=r"(modes.fpcr));
+#else
+    modes.unknown = 0;
+#endif
+    return modes;
+}
+
+static inline void sheaf__context_set_modes(struct sheaf__context_modes modes)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" ::"m"(modes.mxcsr), "m"(modes.x87_control));
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" ::"r"(modes.fpcr));
+#else
+    (void)modes;
+#endif
+}
 
 /* One flow of control.  The owner keeps it in place from make or adopt to release; nobody but the
  * functions below reads the fields. */
@@ -47,7 +86,8 @@ struct sheaf__context {
 
 /* Lay the first frame of a context on an empty stack; the part of make that differs by CPU.
  * Returns: the stack pointer for the first switch to it. */
-void *sheaf__context_frame(void *stack_low, size_t size, void (*entry)(void *), void *arg);
+void *sheaf__context_frame(void *stack_low, size_t size, struct sheaf__context_modes modes,
+                           void (*entry)(void *), void *arg);
 
 /* Save the registers, store the stack pointer in *from_sp, go on from to_sp; returns when somebody
  * switches back.  Use sheaf__context_switch. */
@@ -66,6 +106,7 @@ static inline void sheaf__context_start(void *sanitized)
 /* Make a context that will call entry(arg) when it is first switched to.
  *
  *   stack_low  the lowest address of the stack; borrowed until the release
+ *   modes      what it starts with
  *   entry      never returns: it switches away for good instead
  *
  * Requires: size >= SHEAF__CONTEXT_STACK_MIN
@@ -73,13 +114,14 @@ static inline void sheaf__context_start(void *sanitized)
  * Order:    what the maker did before is visible to entry if the first switch is
  */
 static inline void sheaf__context_make(struct sheaf__context *c, void *stack_low, size_t size,
-                                       void (*entry)(void *), void *arg)
+                                       struct sheaf__context_modes modes, void (*entry)(void *),
+                                       void *arg)
 {
 #if SHEAF__SANITIZED
-    c->sp = sheaf__context_frame(stack_low, size, sheaf__context_start, &c->sanitized);
+    c->sp = sheaf__context_frame(stack_low, size, modes, sheaf__context_start, &c->sanitized);
     sheaf__sanitize_make(&c->sanitized, stack_low, size, entry, arg);
 #else
-    c->sp = sheaf__context_frame(stack_low, size, entry, arg);
+    c->sp = sheaf__context_frame(stack_low, size, modes, entry, arg);
 #endif
 }
 

@@ -32,12 +32,14 @@ _Static_assert(offsetof(struct frame, rip) == 56, "context_x86_64.S: the jump");
 _Static_assert((sizeof(struct frame) - offsetof(struct frame, no_caller)) % 16 == 0,
                "the trampoline starts with an aligned stack pointer");
 
-static void frame_fill(struct frame *f, void (*entry)(void *), void *arg)
+static void frame_fill(struct frame *f, struct sheaf__context_modes modes, void (*entry)(void *),
+                       void *arg)
 {
-    *f = (struct frame){.r13 = (uint64_t)(uintptr_t)arg,
+    *f = (struct frame){.mxcsr = modes.mxcsr,
+                        .x87_control = modes.x87_control,
+                        .r13 = (uint64_t)(uintptr_t)arg,
                         .r12 = (uint64_t)(uintptr_t)entry,
                         .rip = (uint64_t)(uintptr_t)sheaf__context_trampoline};
-    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(f->mxcsr), "=m"(f->x87_control));
 }
 
 #elif defined(__aarch64__)
@@ -58,23 +60,25 @@ _Static_assert(offsetof(struct frame, x29) == 144, "context_aarch64.S: ldp x29, 
 _Static_assert(offsetof(struct frame, fpcr) == 160, "context_aarch64.S: ldr x4");
 _Static_assert(sizeof(struct frame) == 176, "context_aarch64.S: add sp, sp, #176");
 
-static void frame_fill(struct frame *f, void (*entry)(void *), void *arg)
+static void frame_fill(struct frame *f, struct sheaf__context_modes modes, void (*entry)(void *),
+                       void *arg)
 {
-    *f = (struct frame){.x19 = (uint64_t)(uintptr_t)entry,
+    *f = (struct frame){.fpcr = modes.fpcr,
+                        .x19 = (uint64_t)(uintptr_t)entry,
                         .x20 = (uint64_t)(uintptr_t)arg,
                         .x30 = (uint64_t)(uintptr_t)sheaf__context_trampoline};
-    __asm__ volatile("mrs %0, fpcr" : "=r"(f->fpcr));
 }
 
 #else
 #error "no switch in assembly for this CPU: build with context_ucontext.c"
 #endif
 
-void *sheaf__context_frame(void *stack_low, size_t size, void (*entry)(void *), void *arg)
+void *sheaf__context_frame(void *stack_low, size_t size, struct sheaf__context_modes modes,
+                           void (*entry)(void *), void *arg)
 {
     char *top = (char *)stack_low + size;
     top -= (uintptr_t)top % 16;
     struct frame *f = (struct frame *)(void *)(top - sizeof *f);
-    frame_fill(f, entry, arg);
+    frame_fill(f, modes, entry, arg);
     return f;
 }

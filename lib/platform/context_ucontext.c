@@ -14,6 +14,7 @@
  * pushes lies below it. */
 struct first_frame {
     ucontext_t registers;
+    struct sheaf__context_modes modes;
     void (*entry)(void *);
     void *arg;
 };
@@ -23,15 +24,18 @@ static void trampoline(unsigned high, unsigned low)
 {
     uintptr_t address = (uintptr_t)(((uint64_t)high << 32) | low);
     const struct first_frame *f = (const struct first_frame *)address;
+    sheaf__context_set_modes(f->modes);
     f->entry(f->arg);
     __builtin_trap();
 }
 
-void *sheaf__context_frame(void *stack_low, size_t size, void (*entry)(void *), void *arg)
+void *sheaf__context_frame(void *stack_low, size_t size, struct sheaf__context_modes modes,
+                           void (*entry)(void *), void *arg)
 {
     uintptr_t top = (uintptr_t)stack_low + size - sizeof(struct first_frame);
     top -= top % 64;
     struct first_frame *f = (struct first_frame *)top;
+    f->modes = modes;
     f->entry = entry;
     f->arg = arg;
     if (getcontext(&f->registers) != 0) __builtin_trap();
