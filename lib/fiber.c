@@ -70,14 +70,28 @@ struct sheaf__fiber *sheaf__fiber_new(struct sheaf_pool *pool, struct sheaf__fib
     return fiber;
 }
 
-void sheaf__fiber_destroy(struct sheaf__fibers *fibers, struct sheaf__fiber *fiber)
+static void strike_off(struct sheaf__fibers *fibers, struct sheaf__fiber *fiber)
 {
     sheaf__spin_lock(&fibers->lock);
     sheaf__link_unlink(&fiber->all);
     sheaf__sub_rlx(&fibers->count, 1);
     sheaf__spin_unlock(&fibers->lock);
+}
+
+void sheaf__fiber_destroy(struct sheaf__fibers *fibers, struct sheaf__fiber *fiber)
+{
+    strike_off(fibers, fiber);
     char *low = fiber->low;
     size_t special = fiber->special;
     sheaf__context_release(&fiber->context);
     give_stack(fibers, low, special);
+}
+
+void sheaf__fiber_abandon(struct sheaf__fibers *fibers, struct sheaf__fiber *fiber)
+{
+    strike_off(fibers, fiber);
+    sheaf__context_abandon(&fiber->context);
+    if (!fiber->special) {
+        sheaf__stack_abandon(&fibers->stacks, fiber->low);
+    }
 }

@@ -52,7 +52,7 @@ struct sheaf__fibers {
 /* Returns: 0, or an error number: nothing was left behind */
 int sheaf__fibers_init(struct sheaf__fibers *fibers, size_t stack_size);
 
-/* Requires: every fiber has been destroyed */
+/* Requires: every fiber has been destroyed or abandoned */
 void sheaf__fibers_destroy(struct sheaf__fibers *fibers);
 
 /* Makes a fiber that will run entry(fiber).
@@ -66,6 +66,12 @@ struct sheaf__fiber *sheaf__fiber_new(struct sheaf_pool *pool, struct sheaf__fib
 
 /* Requires: it is suspended for good and in no queue */
 void sheaf__fiber_destroy(struct sheaf__fibers *fibers, struct sheaf__fiber *fiber);
+
+/* Forgets a fiber whose bodies will never go on.  Its stack stays for ever: the registrations of
+ * its sleep lie there, and so may whatever else the bodies have told others the address of.
+ *
+ * Requires: as for sheaf__fiber_destroy(); its wait is over, so that nobody resumes it */
+void sheaf__fiber_abandon(struct sheaf__fibers *fibers, struct sheaf__fiber *fiber);
 
 static inline struct sheaf__fiber *sheaf__fiber_of_job(struct sheaf__job *job)
 {

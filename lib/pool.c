@@ -178,23 +178,10 @@ static int start_workers(sheaf_pool *pool)
     return SHEAF_OK;
 }
 
-/* Every fiber.  Bodies that were suspended on them never go on. */
-static void drop_fibers(sheaf_pool *pool)
-{
-    struct sheaf__link *link;
-    while ((link = sheaf__list_first(&pool->fibers.all)) != NULL) {
-        sheaf__fiber_destroy(&pool->fibers, SHEAF__CONTAINER(link, struct sheaf__fiber, all));
-    }
-    sheaf__fibers_destroy(&pool->fibers);
-}
-
 /* The last future of a retired pool has been released. */
 static void free_pool(struct sheaf__depot *depot)
 {
     sheaf_pool *pool = SHEAF__CONTAINER(depot, sheaf_pool, depot);
-    if (!pool->fibers_dropped) {
-        drop_fibers(pool);
-    }
     destroy_workers(pool);
     sheaf__depot_destroy(depot);
     sheaf__timekeeper_destroy(&pool->keeper);
@@ -304,14 +291,23 @@ struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool)
     return job;
 }
 
-static bool has_suspended_fiber(sheaf_pool *pool)
+size_t sheaf__pool_seal(sheaf_pool *pool)
 {
+    size_t coming = 0;
     SHEAF__LIST_EACH (link, &pool->fibers.all) {
-        if (sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current)) {
-            return true;
-        }
+        coming += !sheaf__wait_seal(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->wait);
     }
-    return false;
+    return coming;
+}
+
+/* Every fiber that is left: bodies were suspended on it when the pool was abandoned. */
+static void abandon_fibers(sheaf_pool *pool)
+{
+    struct sheaf__link *link;
+    while ((link = sheaf__list_first(&pool->fibers.all)) != NULL) {
+        sheaf__fiber_abandon(&pool->fibers, SHEAF__CONTAINER(link, struct sheaf__fiber, all));
+    }
+    sheaf__fibers_destroy(&pool->fibers);
 }
 
 /* Threads of others that are just making a fiber of this pool ready. */
@@ -326,13 +322,9 @@ static void wait_for_visitors(sheaf_pool *pool)
 void sheaf__pool_retire(sheaf_pool *pool)
 {
     wait_for_visitors(pool);
+    /* Fires what is set, also timers that lie on abandoned stacks, whose tasks have ended. */
     sheaf__timekeeper_stop(&pool->keeper);
-    /* Objects that abandoned tasks wait on may still point to their stacks: these stay as long as
-     * the pool's futures. */
-    pool->fibers_dropped = !has_suspended_fiber(pool);
-    if (pool->fibers_dropped) {
-        drop_fibers(pool);
-    }
+    abandon_fibers(pool);
     sheaf__depot_retire(&pool->depot);
 }
 

@@ -59,8 +59,6 @@ struct sheaf_pool {
     struct sheaf__fibers fibers;
     struct sheaf__depot depot;
 
-    bool fibers_dropped; /* written by the closing thread before the depot is retired */
-
     SHEAF__ATOMIC(uint8_t) phase;
     /* Pending promises made on plain threads, and tasks that wait for futures of other pools. */
     SHEAF__ATOMIC(uint32_t) outside;
@@ -99,8 +97,17 @@ void sheaf__pool_worker_left(sheaf_pool *pool);
 /* Takes the oldest job out of any queue of a stopped pool; NULL when all are empty. */
 struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool);
 
-/* Frees the pool, at once or when its last future is released.
- * Requires: stopped, nothing queued */
+/* Sees to it that nobody makes a fiber of a stopped pool ready any more: from here on who comes to
+ * wake one touches its stack, which stays, and not the pool, which goes.
+ *
+ * Returns: how many fibers somebody had woken already: each of them is in a queue, or comes there
+ *          shortly, and may be waited for in sheaf__pool_take_any() */
+size_t sheaf__pool_seal(sheaf_pool *pool);
+
+/* Frees the pool, at once or when its last future is released.  The stacks that tasks are suspended
+ * on stay for ever.
+ *
+ * Requires: stopped, sealed, nothing queued, and every fiber that was woken before has come */
 void sheaf__pool_retire(sheaf_pool *pool);
 
 /* Puts new tasks, linked by up.next, in the queue for work from outside.

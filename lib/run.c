@@ -165,26 +165,36 @@ static void abandon_stack(sheaf_future *task)
     }
 }
 
-static void refuse_queued(sheaf_pool *pool)
+/* Empties the queues of a stopped pool.
+ *
+ *   fibers  how many are in there or still to come: a waker that has decided, on a thread of
+ *           others, and not yet pushed its fiber uses the pool until then */
+static void refuse_queued(sheaf_pool *pool, size_t fibers)
 {
     struct sheaf__job *job;
-    while ((job = sheaf__pool_take_any(pool)) != NULL) {
-        if (!(sheaf__load_rlx(&job->flags) & SHEAF__JOB_FIBER)) {
+    unsigned turns = 0;
+    while ((job = sheaf__pool_take_any(pool)) != NULL || fibers > 0) {
+        if (!job) {
+            sheaf__spin_wait(&turns);
+        } else if (sheaf__load_rlx(&job->flags) & SHEAF__JOB_FIBER) {
+            fibers--;
+        } else {
             pool->ops->refuse(pool, job, SHEAF_CLOSED);
         }
     }
 }
 
-/* Ends every task of a stopped pool. */
+/* Ends every task of a stopped pool.  Sealed before anything ends: what waits for these ends is not
+ * made ready. */
 static void abandon_tasks(sheaf_pool *pool)
 {
-    refuse_queued(pool);
+    refuse_queued(pool, sheaf__pool_seal(pool));
     SHEAF__LIST_EACH (link, &pool->fibers.all) {
         abandon_stack(sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current));
     }
     /* What these ends have made runnable is not run either; what comes later is refused at once. */
     sheaf__runq_kill(&pool->inject);
-    refuse_queued(pool);
+    refuse_queued(pool, 0);
 }
 
 static void tell_late(sheaf_pool *pool, sheaf_late_fn *late, void *context)

@@ -1,6 +1,7 @@
 #include "lib/wait.h"
 
 #include "lib/list.h"
+#include "lib/spin.h"
 
 /* Whether the two bits that allow a resume are there and nobody holds it back. */
 static bool may_resume(uint32_t word)
@@ -44,6 +45,23 @@ void sheaf__wait_unpin(struct sheaf__wait *wait)
     if (may_resume(word & ~(uint32_t)SHEAF__WAIT_PINNED)) {
         wait->resume(wait);
     }
+}
+
+bool sheaf__wait_seal(struct sheaf__wait *wait)
+{
+    unsigned turns = 0;
+    uint32_t word = SHEAF__WAIT_PARKED;
+    /* acq_rel: one order with the wakers' compare-and-swaps; either they find a reason here, or
+     * this finds theirs. */
+    while (!sheaf__cas_acq_rel(&wait->word, &word,
+                               SHEAF__WAIT_PARKED | SHEAF__WAIT_CANCEL | SHEAF__WAIT_GONE)) {
+        if (word & SHEAF__WAIT_REASON) {
+            return false;
+        }
+        sheaf__spin_wait(&turns);
+        word = SHEAF__WAIT_PARKED;
+    }
+    return true;
 }
 
 static void resume_thread(struct sheaf__wait *wait)

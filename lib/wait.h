@@ -18,7 +18,11 @@
  * word by one read-modify-write and sees what the others did.
  *
  * A sleeper does not leave the frame that its registrations point to until each was taken back or
- * consumed; so nothing ever wakes a wait that is over. */
+ * consumed; so nothing ever wakes a wait that is over.
+ *
+ * A sleeper that is never to go on, since its pool is abandoned, is sealed: it gets a reason that
+ * nobody resumes it for.  Its registrations stay where they are, and so does its stack; whoever
+ * comes to wake it is told that somebody else has decided, and turns to the next. */
 #ifndef SHEAF_LIB_WAIT_H
 #define SHEAF_LIB_WAIT_H
 
@@ -35,7 +39,8 @@ enum {
     SHEAF__WAIT_TIMEOUT = 2U << 2, /* the deadline has passed */
     SHEAF__WAIT_CANCEL = 3U << 2,  /* a request for cancellation */
     SHEAF__WAIT_REASON = 3U << 2,  /* the mask of the three */
-    SHEAF__WAIT_LATE = 1U << 4     /* to be resumed behind everything that is ready: a yield */
+    SHEAF__WAIT_LATE = 1U << 4,    /* to be resumed behind everything that is ready: a yield */
+    SHEAF__WAIT_GONE = 1U << 5     /* beside a reason: the sleeper never goes on */
 };
 
 struct sheaf__wait {
@@ -57,6 +62,12 @@ void sheaf__wait_parked(struct sheaf__wait *wait);
  * Returns: false when it is not parked, or being resumed */
 bool sheaf__wait_pin(struct sheaf__wait *wait);
 void sheaf__wait_unpin(struct sheaf__wait *wait);
+
+/* Ends the sleep of one that nobody is ever to resume; waits for an inspector to let go of it.
+ *
+ * Requires: it is parked
+ * Returns:  false when somebody has decided already: `resume` was called, or is about to be */
+bool sheaf__wait_seal(struct sheaf__wait *wait);
 
 /* Starts a wait of a fiber. */
 static inline void sheaf__wait_begin(struct sheaf__wait *wait)

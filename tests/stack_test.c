@@ -317,6 +317,43 @@ static void a_single_stack_that_makes_no_sense_is_refused(void **state)
     assert_int_equal(usable, 5);
 }
 
+/* ---- abandoned stacks ------------------------------------------------------------------------ */
+
+static void an_abandoned_stack_outlives_the_others(void **state)
+{
+    (void)state;
+    enum { COUNT = 40 };
+    struct sheaf__stacks mixed;
+    char *low[COUNT];
+    assert_int_equal(sheaf__stacks_init(&mixed, 0), 0);
+    for (int i = 0; i < COUNT; i++) {
+        low[i] = sheaf__stack_take(&mixed);
+        assert_non_null(low[i]);
+        low[i][0] = (char)(i + 1);
+    }
+    /* Two neighbours, the first and the last among them. */
+    for (int i = 0; i < COUNT; i++) {
+        if (i % 13 < 2)
+            sheaf__stack_abandon(&mixed, low[i]);
+        else
+            sheaf__stack_give(&mixed, low[i]);
+    }
+    ptrdiff_t end = (ptrdiff_t)sheaf__stacks_usable(&mixed);
+    ptrdiff_t guard = (ptrdiff_t)mixed.guard;
+    sheaf__stacks_destroy(&mixed);
+    for (int i = 0; i < COUNT; i++) {
+        bool kept = i % 13 < 2;
+        assert_int_equal(page_faults(low[i]), !kept);
+        assert_int_equal(page_faults(low[i] + end - 1), !kept);
+        assert_true(page_faults(low[i] - 1));
+        if (kept) {
+            assert_int_equal(low[i][0], i + 1);
+            low[i][end - 1] = 1;
+            munmap(low[i] - guard, (size_t)(guard + end + 16));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +378,7 @@ int main(void)
         with_mprotect(threads_never_share_a_stack),
         with_stacks(a_single_stack_of_a_special_size_is_guarded),
         cmocka_unit_test(a_single_stack_that_makes_no_sense_is_refused),
+        cmocka_unit_test(an_abandoned_stack_outlives_the_others),
     };
     return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
 }

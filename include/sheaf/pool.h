@@ -101,6 +101,12 @@ typedef void sheaf_late_fn(void *context, const sheaf_future *task, const char *
  * After SHEAF_TIMEOUT the pool goes on closing: call again, with another limit or a harder `how`.
  * Futures outlive the pool: they may be read and released after the close.
  *
+ * A task that was suspended when its pool was abandoned (ABANDON, or SHEAF_DEADLOCK) never goes on:
+ * nothing of its body is undone, and what it holds, a mutex for instance, stays held.  Its stack is
+ * never given back, since mutexes, conditions and futures of other pools may go on pointing there;
+ * it costs the pages that were touched.  What such a task waits for goes to those who wait behind
+ * it.
+ *
  * Returns:  SHEAF_OK; SHEAF_TIMEOUT with tasks left over; SHEAF_INVALID for NULL or an unknown
  *           `how`; SHEAF_STATE from a task of that same pool, or while another close is under way;
  *           SHEAF_DEADLOCK with a virtual clock when what is left can never go on (it has been

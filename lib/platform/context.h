@@ -154,6 +154,16 @@ static inline void sheaf__context_release(struct sheaf__context *c)
 #endif
 }
 
+/* The same for a made context whose stack stays as it is, for ever. */
+static inline void sheaf__context_abandon(struct sheaf__context *c)
+{
+#if SHEAF__SANITIZED
+    sheaf__sanitize_abandon(&c->sanitized);
+#else
+    (void)c;
+#endif
+}
+
 /* Suspend the running context as `from` and go on with `to`; returns when `from` is resumed,
  * perhaps on another thread.
  *

@@ -142,9 +142,9 @@ static inline void sheaf__sanitize_make(struct sheaf__sanitized *s, void *low, s
     (void)size;
 }
 
-/* The records go away.  A made context does not run, here or anywhere, so its TSan fiber is not
- * the current one. */
-static inline void sheaf__sanitize_release(struct sheaf__sanitized *s)
+/* The records of a context whose stack stays as it is go away.  For AddressSanitizer what is only
+ * reached from that stack goes on being reached. */
+static inline void sheaf__sanitize_abandon(struct sheaf__sanitized *s)
 {
     if (!s->made) return;
     s->made = false;
@@ -154,6 +154,14 @@ static inline void sheaf__sanitize_release(struct sheaf__sanitized *s)
 #if SHEAF__VALGRIND
     VALGRIND_STACK_DEREGISTER(s->stack_number);
 #endif
+}
+
+/* The records go away.  A made context does not run, here or anywhere, so its TSan fiber is not
+ * the current one. */
+static inline void sheaf__sanitize_release(struct sheaf__sanitized *s)
+{
+    if (!s->made) return;
+    sheaf__sanitize_abandon(s);
 #if SHEAF__ASAN
     __lsan_unregister_root_region(s->low, s->size);
     __asan_unpoison_memory_region(s->low, s->size);

@@ -35,6 +35,7 @@ struct sheaf__stack_slot {
     struct sheaf__stack_slot *next; /* while free: the one given back before; guarded by lock */
     char *low;                      /* the lowest usable address; const */
     bool guarded;                   /* whoever holds the stack; set once */
+    bool abandoned;                 /* whoever held the stack; set once */
 };
 
 struct sheaf__stack_slab {
@@ -242,13 +243,28 @@ int sheaf__stacks_init(struct sheaf__stacks *stacks, size_t stack_size)
     return pthread_mutex_init(&stacks->lock, NULL);
 }
 
+/* Unmap a slab but for the abandoned stacks and their guards.  From the last to the first, as the
+ * slots are in the header.  A system that does not split mappings any further keeps more. */
+static void slab_unmap(const struct sheaf__stacks *stacks, struct sheaf__stack_slab *slab)
+{
+    char *end = (char *)slab + slab->bytes; /* of what goes next */
+    for (size_t i = slab->issued; i-- > 0;) {
+        if (!slab->slots[i].abandoned) continue;
+        char *kept = slab->slots[i].low - stacks->guard;
+        char *above = kept + stride(stacks);
+        if (end > above) munmap(above, (size_t)(end - above));
+        end = kept;
+    }
+    munmap(slab, (size_t)(end - (char *)slab));
+}
+
 void sheaf__stacks_destroy(struct sheaf__stacks *stacks)
 {
     /* relaxed: no other thread uses the stacks any more. */
     struct sheaf__stack_slab *slab = atomic_load_explicit(&stacks->newest, memory_order_relaxed);
     while (slab) {
         struct sheaf__stack_slab *older = slab->older;
-        munmap(slab, slab->bytes);
+        slab_unmap(stacks, slab);
         slab = older;
     }
     pthread_mutex_destroy(&stacks->lock);
@@ -300,12 +316,23 @@ static void slot_cool(struct sheaf__stacks *stacks, struct sheaf__stack_slot *sl
 
 /* A stack that is given twice, or whose footer was overwritten, means that memory is wrong
  * already: the slot does not lead back to the stack, and the process stops. */
-void sheaf__stack_give(struct sheaf__stacks *stacks, void *low)
+static struct sheaf__stack_slot *slot_leave(struct sheaf__stacks *stacks, void *low)
 {
     struct footer *footer = footer_of(stacks, low);
     struct sheaf__stack_slot *slot = footer->slot;
     if (!slot || slot->low != low) __builtin_trap();
     footer->slot = NULL;
+    return slot;
+}
+
+void sheaf__stack_abandon(struct sheaf__stacks *stacks, void *low)
+{
+    slot_leave(stacks, low)->abandoned = true;
+}
+
+void sheaf__stack_give(struct sheaf__stacks *stacks, void *low)
+{
+    struct sheaf__stack_slot *slot = slot_leave(stacks, low);
     pthread_mutex_lock(&stacks->lock);
     stacks->counts.live--;
     bool warm = stacks->counts.free_warm < stacks->keep;

@@ -77,7 +77,8 @@ struct sheaf__stacks {
  */
 int sheaf__stacks_init(struct sheaf__stacks *stacks, size_t stack_size);
 
-/* Unmap everything.  Requires: no stack is in use, and nobody reads one any more. */
+/* Unmap everything but abandoned stacks.
+ * Requires: no other stack is in use, and nobody reads one any more. */
 void sheaf__stacks_destroy(struct sheaf__stacks *stacks);
 
 /* Take a stack.
@@ -99,6 +100,10 @@ void *sheaf__stack_take(struct sheaf__stacks *stacks);
  * Context:  any thread
  */
 void sheaf__stack_give(struct sheaf__stacks *stacks, void *low);
+
+/* Never give a stack back: it stays as it is, with its guard, for as long as the process lives.
+ * Requires and context: as sheaf__stack_give, but that the stack goes on being read and written. */
+void sheaf__stack_abandon(struct sheaf__stacks *stacks, void *low);
 
 /* Returns: bytes from the lowest usable address to the end of a stack, a multiple of 16 and at
  *          most 16 below the rounded size. */
