@@ -322,8 +322,6 @@ static void wait_for_visitors(sheaf_pool *pool)
 void sheaf__pool_retire(sheaf_pool *pool)
 {
     wait_for_visitors(pool);
-    /* Fires what is set, also timers that lie on abandoned stacks, whose tasks have ended. */
-    sheaf__timekeeper_stop(&pool->keeper);
     abandon_fibers(pool);
     sheaf__depot_retire(&pool->depot);
 }

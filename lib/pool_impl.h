@@ -107,7 +107,7 @@ size_t sheaf__pool_seal(sheaf_pool *pool);
 /* Frees the pool, at once or when its last future is released.  The stacks that tasks are suspended
  * on stay for ever.
  *
- * Requires: stopped, sealed, nothing queued, and every fiber that was woken before has come */
+ * Requires: stopped, sealed, nothing queued, no timers any more, and every fiber that was woken before has come */
 void sheaf__pool_retire(sheaf_pool *pool);
 
 /* Puts new tasks, linked by up.next, in the queue for work from outside.

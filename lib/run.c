@@ -153,15 +153,31 @@ static int wait_for_tasks(sheaf_pool *pool, sheaf_close how, int64_t deadline)
 }
 
 /* A task whose body was suspended when the pool was abandoned, and those on whose stack it was
- * called: they end without going on. */
-static void abandon_stack(sheaf_future *task)
+ * called: they end without going on.  Held beyond that, until let_go(): timers in their frames,
+ * those of limits, may still ask them. */
+static void abandon(sheaf_future *task)
 {
-    while (task) {
-        sheaf_future *enclosing = task->in.enclosing;
+    for (; task; task = task->in.enclosing) {
+        sheaf__future_hold(task);
         sheaf__future_lock(task);
         task->job.out.value.ptr = NULL;
         sheaf__future_finish_locked(task, SHEAF_CLOSED);
+    }
+}
+
+static void let_go(sheaf_future *task)
+{
+    while (task) {
+        sheaf_future *enclosing = task->in.enclosing;
+        sheaf__future_unhold(task);
         task = enclosing;
+    }
+}
+
+static void each_suspended(sheaf_pool *pool, void (*visit)(sheaf_future *task))
+{
+    SHEAF__LIST_EACH (link, &pool->fibers.all) {
+        visit(sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current));
     }
 }
 
@@ -189,12 +205,12 @@ static void refuse_queued(sheaf_pool *pool, size_t fibers)
 static void abandon_tasks(sheaf_pool *pool)
 {
     refuse_queued(pool, sheaf__pool_seal(pool));
-    SHEAF__LIST_EACH (link, &pool->fibers.all) {
-        abandon_stack(sheaf__load_acq(&SHEAF__CONTAINER(link, struct sheaf__fiber, all)->current));
-    }
+    each_suspended(pool, abandon);
     /* What these ends have made runnable is not run either; what comes later is refused at once. */
     sheaf__runq_kill(&pool->inject);
     refuse_queued(pool, 0);
+    sheaf__timekeeper_stop(&pool->keeper);
+    each_suspended(pool, let_go);
 }
 
 static void tell_late(sheaf_pool *pool, sheaf_late_fn *late, void *context)

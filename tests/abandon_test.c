@@ -1,6 +1,6 @@
 /* Abandoned pools: what their tasks were waiting for lives on, and may come to wake them at any
  * time, also long after the pool has gone. */
-#include "lib/atomics.h"
+#include "lib/future_impl.h"
 #include "tests/support/fixture.h"
 
 #include <pthread.h>
@@ -125,6 +125,55 @@ static void a_condition_is_notified_after_its_waiters_have_gone(struct fixture *
     EXPECT_INT(sheaf__load_acq(&room.inside), 3);
 }
 
+/* ---------------------------------------------------------------- timers */
+
+struct limit {
+    struct sheaf__timer timer;
+    sheaf_future *task;
+};
+
+static SHEAF__ATOMIC(int) fired;
+
+/* What the limit of a scope does when it passes. */
+static void ask_task(struct sheaf__timer *timer)
+{
+    struct limit *limit = SHEAF__CONTAINER(timer, struct limit, timer);
+    EXPECT(sheaf__load_rlx(&limit->task->job.word) >= SHEAF__WORD_REFERENCE);
+    sheaf__add_acq_rel(&fired, 1);
+    EXPECT(!sheaf__future_ask(limit->task, SHEAF_ORIGIN_TIMEOUT, NULL));
+}
+
+static int wait_with_a_limit(void *arg, sheaf_value *result)
+{
+    (void)result;
+    struct limit limit = {.timer = {.fire = ask_task, .unlocked = true}};
+    struct sheaf__timekeeper *keeper = &sheaf_pool_current()->keeper;
+    limit.task = sheaf__worker_current(sheaf__worker_self());
+    sheaf_time hour = sheaf_now() + SHEAF_S(3600);
+    EXPECT_INT(sheaf__timer_set(keeper, &limit.timer, hour), SHEAF_OK);
+    int status = sheaf_await(arg, NULL);
+    sheaf__timer_clear(keeper, &limit.timer);
+    return status;
+}
+
+static void a_timer_in_an_abandoned_frame_finds_its_task(struct fixture *f)
+{
+    sheaf__store_rel(&fired, 0);
+    sheaf_future *promise = sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = f->pool));
+    sheaf_pool *pool = open_as(f);
+    sheaf_clock_hold(pool);
+    /* Nobody holds these but the pool, which reports that nobody looked. */
+    f->unhandled_expected = 4;
+    for (int i = 0; i < 4; i++) {
+        sheaf_release(sheaf_spawn_on(pool, wait_with_a_limit, promise));
+    }
+    wait_for_suspended(pool, 4);
+    abandon(pool);
+    EXPECT_INT(sheaf__load_acq(&fired), 4);
+    EXPECT_INT(sheaf_resolve(promise, (sheaf_value){0}), SHEAF_OK);
+    sheaf_release(promise);
+}
+
 /* ---------------------------------------------------------------- those behind */
 
 static int pass_through(void *arg, sheaf_value *result)
@@ -219,6 +268,7 @@ static const struct fixture_test tests[] = {
     THREAD_TEST(a_mutex_is_unlocked_after_its_waiter_has_gone),
     THREAD_TEST(a_future_of_another_pool_ends_after_its_waiters_have_gone),
     THREAD_TEST(a_condition_is_notified_after_its_waiters_have_gone),
+    THREAD_TEST(a_timer_in_an_abandoned_frame_finds_its_task),
     THREAD_TEST(the_mutex_goes_to_who_waits_behind_the_abandoned),
     THREAD_TEST(wakers_and_an_abandonment_that_meet),
 };
