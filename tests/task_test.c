@@ -4,6 +4,7 @@
 #include "tests/support/fixture.h"
 
 #include <errno.h>
+#include <fenv.h>
 #include <string.h>
 
 static int untouched(void *arg, sheaf_value *result)
@@ -249,6 +250,49 @@ static int errno_is_kept_over_a_suspension(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* ---------------------------------------------------------------- rounding */
+
+static int tell_rounding(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    result->i64 = fegetround();
+    return sheaf_yield();
+}
+
+/* Nobody's rounding is anybody else's: the task that waits leaves its worker to a new stack. */
+static int wait_rounding_upward(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    fesetround(FE_UPWARD);
+    sheaf_value first = {0}, second = {0};
+    sheaf_future *others[] = {sheaf_spawn(tell_rounding, NULL), sheaf_spawn(tell_rounding, NULL)};
+    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    EXPECT_INT(fegetround(), FE_UPWARD);
+    fesetround(FE_TONEAREST);
+    EXPECT_INT(sheaf_join(others[0], &first), SHEAF_OK);
+    EXPECT_INT(sheaf_join(others[1], &second), SHEAF_OK);
+    EXPECT_INT(first.i64, FE_TONEAREST);
+    EXPECT_INT(second.i64, FE_TONEAREST);
+    return SHEAF_OK;
+}
+
+static int a_stack_does_not_start_with_the_rounding_of_who_parks(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_future *futures[16];
+    for (int i = 0; i < 16; i++) {
+        futures[i] = sheaf_spawn(wait_rounding_upward, NULL);
+    }
+    /* By limit, so that none is called on this stack, whose rounding it would share. */
+    for (int i = 0; i < 16; i++) {
+        EXPECT_INT(sheaf_await_for(futures[i], SHEAF_S(1000), NULL), SHEAF_OK);
+        sheaf_release(futures[i]);
+    }
+    EXPECT_INT(fegetround(), FE_TONEAREST);
+    return SHEAF_OK;
+}
+
 /* ---------------------------------------------------------------- failing */
 
 static int fail_with_message(void *arg, sheaf_value *result)
@@ -413,6 +457,7 @@ static const struct fixture_test tests[] = {
     THREAD_TEST(a_plain_thread_sleeps_in_real_time),
     TASK_TEST(a_checkpoint_without_a_request_passes),
     TASK_TEST(errno_is_kept_over_a_suspension),
+    TASK_TEST(a_stack_does_not_start_with_the_rounding_of_who_parks),
     TASK_TEST(an_error_tells_code_message_task_and_place),
     TASK_TEST(the_returned_status_decides_what_an_error_says),
     TASK_TEST(an_error_passed_up_stays_the_same_object),
