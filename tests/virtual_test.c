@@ -321,6 +321,35 @@ static void a_task_that_waits_is_no_deadlock_while_a_timer_is_left(struct fixtur
     EXPECT_INT(sheaf_run(&options, sleep_while_another_is_stuck, NULL, NULL), SHEAF_OK);
 }
 
+/* ---------------------------------------------------------------- the present instant */
+
+static int yield_until_set(void *arg, sheaf_value *result)
+{
+    (void)result;
+    while (!sheaf__load_acq((SHEAF__ATOMIC(int) *)arg)) {
+        SHEAF_TRY(sheaf_yield());
+    }
+    return SHEAF_OK;
+}
+
+static int what_is_due_now_happens_while_another_yields_for_ever(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    SHEAF__ATOMIC(int) set;
+    sheaf__store_rel(&set, 0);
+    sheaf_future *never = sheaf_promise(NULL);
+    sheaf_future *other = sheaf_spawn(yield_until_set, &set);
+    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    EXPECT_INT(sheaf_sleep_until(sheaf_now()), SHEAF_OK);
+    EXPECT_INT(sheaf_sleep_until(sheaf_now() - 1), SHEAF_OK);
+    EXPECT_INT(sheaf_await_until(never, sheaf_now(), NULL), SHEAF_TIMEOUT);
+    EXPECT(!sheaf_done(other));
+    sheaf__store_rel(&set, 1);
+    EXPECT_INT(sheaf_join(other, NULL), SHEAF_OK);
+    sheaf_release(never);
+    return SHEAF_OK;
+}
+
 static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_VIRTUAL, long_sleeps_take_no_time),
     TASK_TEST_ON(MODES_VIRTUAL, time_stands_still_while_anything_can_run),
@@ -334,6 +363,7 @@ static const struct fixture_test tests[] = {
     POOL_TEST_ON(MODES_VIRTUAL, a_deadly_embrace_is_a_deadlock),
     POOL_TEST_ON(MODES_VIRTUAL, a_drain_that_can_never_end_is_a_deadlock),
     POOL_TEST_ON(MODES_VIRTUAL, a_task_that_waits_is_no_deadlock_while_a_timer_is_left),
+    TASK_TEST_ON(MODES_VIRTUAL, what_is_due_now_happens_while_another_yields_for_ever),
 };
 
 int main(void)
