@@ -1,21 +1,25 @@
 /* The idle protocol of lib/idle.h and the rule of the last to lie down (rest() in lib/worker.c,
- * sheaf__pool_at_rest() in lib/pool.c), with two workers on a virtual clock and somebody outside
+ * sheaf__pool_at_rest() in lib/pool.c), with three workers on a virtual clock and somebody outside
  * who submits two jobs, holding the clock meanwhile, or one without holding it.
  *
  * Sections under the idle lock and single operations of a queue are one step; everything else
- * interleaves.  Each submitted job sets a timer; a timer that fires makes a job without one.
+ * interleaves.  Each submitted job sets a timer; a timer that fires, under the guard or after it as
+ * its kind may be, makes a job without one.  A local that nobody reads any more goes back to 0, which
+ * saves states.
  *
  * Claims
  *  - every job is executed: when nothing can go on, nothing is queued and no timer is left
  *  - if it is held meanwhile, the clock moves only while no job is queued or running
+ *  - the clock does not move while a timer that is due has not been fired
  *
  * Planted: NO_LOOK     a worker sleeps without looking at the queues again
  *          NO_CHAIN    the last searcher leaves without waking another
  *          NO_ANSWER   who submits does not wake anybody
  *          NO_RECHECK  the last to lie down moves the clock on what it saw when it lay down
- *          NO_GUARD    two who believe to be last may check and move the clock at the same time */
+ *          NO_GUARD    two who believe to be last may check and move the clock at the same time
+ *          NO_FIRE_HOLD  who fires timers without the guard does not hold the clock meanwhile */
 
-#define WORKERS 2
+#define WORKERS 3
 #define JOBS (careful -> 2 : 1)
 
 byte queued;   /* jobs in the queue */
@@ -27,7 +31,8 @@ byte searching;
 byte asleep;
 bool in_bunk[WORKERS];
 bool token[WORKERS];
-bool held;        /* the clock, by the submitter */
+byte holds;       /* of the clock: by the submitter, and by who fires timers without the guard */
+byte firing;      /* timers that are due and not yet fired */
 bool careful;     /* the submitter holds the clock while it submits */
 bool guard;       /* the lock over the look and the step of the clock */
 
@@ -48,14 +53,16 @@ inline wake_one(chosen)
             if
             :: in_bunk[0] -> chosen = 0
             :: in_bunk[1] -> chosen = 1
+            :: in_bunk[2] -> chosen = 2
             fi;
             take_out(chosen)
         :: else
         fi
     }
     if
-    :: chosen < WORKERS -> token[chosen] = true
-    :: else
+    :: chosen < WORKERS ->
+        d_step { token[chosen] = true; chosen = 0 }
+    :: else -> chosen = 0
     fi
 }
 
@@ -65,17 +72,19 @@ inline announce(chosen, needed)
 #ifndef NO_ANSWER
     needed = asleep > 0 && searching == 0;
     if
-    :: needed -> wake_one(chosen)
+    :: needed ->
+        needed = false;
+        wake_one(chosen)
     :: else
     fi
-#endif
+#else
     skip
+#endif
 }
 
 /* Sets `more`: whether the caller gets up again. */
-inline at_rest(chosen, needed, more, alone)
+inline at_rest(chosen, needed, more, late)
 {
-    alone = !held;
 #ifdef NO_RECHECK
     more = false;
 #else
@@ -89,35 +98,51 @@ inline at_rest(chosen, needed, more, alone)
     fi;
 #endif
     if
-    :: !more && alone ->
+    :: !more && holds == 0 ->
         atomic {
             if
             :: timers > 0 ->
                 assert(!careful || (queued == 0 && running == 0));
+                assert(firing == 0);
                 timers--;
-                queued++;
-                plain++;
-                more = true
+                more = true;
+                if
+                :: queued++; plain++
+                :: late = true; firing++
+#ifndef NO_FIRE_HOLD
+                    ; holds++
+#endif
+                fi
             :: else
             fi
         }
         if
-        :: more -> announce(chosen, needed)
+        :: more && !late -> announce(chosen, needed)
         :: else
         fi
     :: else
     fi;
 #if !defined(NO_RECHECK) && !defined(NO_GUARD)
-    guard = false
+    guard = false;
 #endif
-    skip
+    if
+    :: late ->
+        d_step { queued++; plain++; firing--; late = false }
+        announce(chosen, needed);
+#ifndef NO_FIRE_HOLD
+        atomic { !guard -> holds-- }
+#else
+        skip
+#endif
+    :: else
+    fi
 }
 
 proctype worker(byte me)
 {
     byte chosen;
     byte sleepers;
-    bool needed, more, alone, got, timed;
+    bool needed, more, late, got, timed;
 
 search:
     searching++;
@@ -137,7 +162,9 @@ again:
         fi
     }
     if
-    :: got -> goto found
+    :: got ->
+        got = false;
+        goto found
     :: else
     fi;
     /* E3 */
@@ -150,18 +177,23 @@ again:
 #ifndef NO_LOOK
     /* E4 */
     if
-    :: queued > 0 -> goto get_up
+    :: queued > 0 ->
+        sleepers = 0;
+        goto get_up
     :: else
     fi;
 #endif
     if
     :: sleepers == WORKERS ->
-        at_rest(chosen, needed, more, alone);
+        sleepers = 0;
+        at_rest(chosen, needed, more, late);
         if
-        :: more -> goto get_up
+        :: more ->
+            more = false;
+            goto get_up
         :: else
         fi
-    :: else
+    :: else -> sleepers = 0
     fi;
 end_sleep:
     atomic { token[me] -> token[me] = false }
@@ -186,12 +218,14 @@ found:
     }
 #ifndef NO_CHAIN
     if
-    :: needed && queued > 0 -> wake_one(chosen)
-    :: else
+    :: needed && queued > 0 ->
+        needed = false;
+        wake_one(chosen)
+    :: else -> needed = false
     fi;
 #endif
     if
-    :: timed -> timers++
+    :: timed -> d_step { timers++; timed = false }
     :: else
     fi;
     /* The job computes until what is queued has found somebody else, if anybody was asleep. */
@@ -216,7 +250,7 @@ proctype outside()
     }
     if
     :: careful ->
-        held = false;
+        atomic { !guard -> holds-- }
         /* Everybody may have gone to sleep on a held clock. */
         wake_one(chosen)
     :: else
@@ -231,7 +265,7 @@ init
         :: careful = true
         :: careful = false
         fi;
-        held = careful;
+        holds = (careful -> 1 : 0);
         for (i : 0 .. WORKERS - 1) {
             run worker(i)
         }

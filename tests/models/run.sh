@@ -43,11 +43,15 @@ expect() { # verdict, model, define
 }
 
 expect 0 idle
-for planted in NO_LOOK NO_CHAIN NO_ANSWER NO_RECHECK NO_GUARD; do
+for planted in NO_LOOK NO_CHAIN NO_ANSWER NO_RECHECK NO_GUARD NO_FIRE_HOLD; do
     expect 1 idle $planted
 done
 expect 0 park
 for planted in NO_PASSED NO_CLEAR NO_A2 NO_A4 NO_PIN EARLY_PARK NO_RECHECK; do
     expect 1 park $planted
+done
+expect 0 stop
+for planted in NO_LOOK NO_WAKE_ALL NO_VISITORS LATE_VISIT NO_SEAL NO_COMING; do
+    expect 1 stop $planted
 done
 exit "$failed"
