@@ -1,0 +1,110 @@
+/* What the parts of a play share: the play, its running tasks, and the names that they see. */
+#ifndef SHEAF_TESTS_CONFORMANCE_ACTOR_H
+#define SHEAF_TESTS_CONFORMANCE_ACTOR_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sheaf.h>
+#include <sheaf/gather.h>
+#include <sheaf/group.h>
+#include <sheaf/timeout.h>
+
+#include "tests/conformance/leave.h"
+#include "tests/conformance/memory.h"
+#include "tests/conformance/scenario.h"
+#include "tests/conformance/trace.h"
+
+/* A future that was bound to a name.  Never changes. */
+struct handle {
+    struct handle *older; /* of the play */
+    const char *path;     /* main.a.x */
+    sheaf_future *future; /* one reference */
+    bool is_gather;       /* the value is that of `count` members, also behind shields */
+    const struct handle *const *members;
+    size_t count;
+};
+
+/* A name of a running task. */
+struct binding {
+    struct binding *next;
+    const char *name;
+    const struct handle *handle; /* the last that was bound */
+};
+
+struct play {
+    const struct scenario *scenario;
+    union thing *things; /* one for each declaration: things.h */
+    sheaf_time start;
+
+    pthread_mutex_t lock; /* guards what follows, and the bindings of all actors; never held over
+                             a suspension */
+    struct arena arena;
+    struct trace trace;
+    struct handle *handles;
+    unsigned long statements; /* played so far */
+    bool over;                /* it goes on for ever, or past the last millisecond */
+};
+
+/* A running task. */
+struct actor {
+    struct play *play;
+    const char *path;
+    const struct actor *parent; /* who spawned it; NULL for main */
+    const struct task_body *body;
+    struct binding *first; /* in the order of binding */
+};
+
+/* ---------------------------------------------------------------- the play */
+
+/* Memory that lives as long as the play. */
+void *play_take(struct play *play, size_t bytes);
+
+/* Counts a statement.  Returns: false when the play is over */
+bool play_goes_on(struct play *play);
+
+/* Writes `WHO WHAT` with the present time into the trace. */
+void actor_log(const struct actor *actor, const char *format, ...) SHEAF_PRINTF(2, 3);
+void actor_log_text(const struct actor *actor, const char *what, const struct text *more);
+
+/* The actor of a task that `parent`, NULL for main, spawns under that name. */
+struct actor *actor_new(struct play *play, const struct actor *parent, const char *name,
+                        const struct task_body *body);
+
+/* ---------------------------------------------------------------- names */
+
+/* Binds a future to a name of the actor.
+ *
+ *   handle  filled in but for `path`: copied.  The reference to the future is taken */
+void actor_bind(struct actor *actor, const char *name, const struct handle *handle);
+
+/* What the actor sees under the name: its own, then its parents'; NULL when it is not bound. */
+const struct handle *actor_find(const struct actor *actor, const char *name);
+
+/* What it sees under several names, those left out that are not bound.
+ *
+ *   *count  how many there are
+ *
+ * Returns: an array that lives as long as the play */
+const struct handle **actor_find_all(const struct actor *actor, char *const *names, size_t *count);
+
+/* The futures of handles, in an array that lives as long as the play. */
+sheaf_future **actor_futures(const struct actor *actor, const struct handle *const *handles,
+                             size_t count);
+
+/* The name under which the actor sees the future, the oldest of its own first; "?" for none. */
+const char *actor_name_of(const struct actor *actor, const sheaf_future *future);
+
+/* ---------------------------------------------------------------- outcomes */
+
+/* Writes ok:5, or for a gather [OUTCOME,...].
+ *
+ *   value  what the future gave */
+void value_write(const struct handle *handle, sheaf_value value, struct text *out);
+
+/* Writes what has become of the future so far. */
+void outcome_write(const struct handle *handle, struct text *out);
+
+#endif
