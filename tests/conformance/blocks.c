@@ -49,8 +49,7 @@ static struct leave play_absorb(struct actor *actor, const struct statement *s, 
     return goes_on;
 }
 
-static struct leave play_timeout(struct actor *actor, const struct statement *s,
-                                 sheaf_group *group)
+static struct leave play_timeout(struct actor *actor, const struct statement *s, sheaf_group *group)
 {
     sheaf_timeout scope = {{0}};
     int status = sheaf_timeout_begin(&scope, SHEAF_MS(s->number), 0);

@@ -79,8 +79,8 @@ static void write_name(int status, const sheaf_error *error, struct text *out)
     } else if (status == SHEAF_STATE) {
         text_add(out, "state");
     } else {
-        text_add(out, "%s", status == RAISED ? sheaf_error_message(error)
-                                             : sheaf_status_name(status));
+        text_add(out, "%s",
+                 status == RAISED ? sheaf_error_message(error) : sheaf_status_name(status));
     }
 }
 

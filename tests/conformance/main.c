@@ -19,6 +19,7 @@
 #include <sheaf.h>
 
 #include "tests/conformance/play.h"
+#include "tests/conformance/samples.h"
 
 struct request {
     struct play_options options;
@@ -61,22 +62,6 @@ static bool read_arguments(char **words, struct request *request)
     }
     request->file = words[0];
     return words[0] && !words[1];
-}
-
-static bool read_file(const char *file, struct text *text)
-{
-    FILE *stream = fopen(file, "rb");
-    if (!stream) {
-        return false;
-    }
-    char bytes[4096];
-    size_t count;
-    while ((count = fread(bytes, 1, sizeof bytes, stream)) > 0) {
-        text_add_bytes(text, bytes, count);
-    }
-    bool whole = !ferror(stream);
-    fclose(stream);
-    return whole;
 }
 
 /* After a deadlock what the abandoned tasks held is lost: not a leak to be told of. */

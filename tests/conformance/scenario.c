@@ -58,7 +58,8 @@ static const struct rule rules[] = {
     {"timeout", VERB_TIMEOUT, .low = 1, .high = 1, .number_at = 1, .block = true},
     {"try", VERB_TRY, .low = 0, .high = 0, .block = true, .second = "catch"},
     {"uncancel", VERB_UNCANCEL, .low = 0, .high = 0},
-    {"wait", VERB_WAIT, .low = 2, .high = ANY, .limit_at = 2, .choice_at = 1, .choices = wait_choices},
+    {"wait", VERB_WAIT, .low = 2, .high = ANY, .limit_at = 2, .choice_at = 1,
+     .choices = wait_choices},
     {"wait_for", VERB_WAIT_FOR, .low = 2, .high = 2, .limit_at = 1},
     {"yield", VERB_YIELD, .low = 0, .high = 0},
 };
@@ -252,8 +253,7 @@ static bool read_words(struct parser *p, const struct rule *rule, struct stateme
             return false;
         }
     }
-    if (rule->choice_at &&
-        !read_choice(p, s->line, rule, words[rule->choice_at - 1], &s->choice)) {
+    if (rule->choice_at && !read_choice(p, s->line, rule, words[rule->choice_at - 1], &s->choice)) {
         return false;
     }
     return !rule->uses || find_thing(p, s->line, rule->uses, words[0], &s->thing);
@@ -267,10 +267,8 @@ static bool read_statement(struct parser *p, const struct row *row, bool in_grou
     if (!*rule) {
         return refuse(p, row->line, "no statement '%s'", row->words[0]);
     }
-    *s = (struct statement){.verb = (*rule)->verb,
-                            .line = row->line,
-                            .words = row->words + 1,
-                            .count = row->count - 1};
+    *s = (struct statement){
+        .verb = (*rule)->verb, .line = row->line, .words = row->words + 1, .count = row->count - 1};
     if (!read_words(p, *rule, s)) {
         return false;
     }
@@ -391,8 +389,7 @@ static bool read_declaration(struct parser *p, const struct row *row)
         if (strcmp(kinds[i].word, row->words[0]) == 0 &&
             row->count == (kinds[i].numbered ? 3U : 2U)) {
             struct thing_declared thing = {.kind = kinds[i].kind, .name = row->words[1]};
-            if (kinds[i].numbered &&
-                !read_number(p, row->line, row->words[2], &thing.number)) {
+            if (kinds[i].numbered && !read_number(p, row->line, row->words[2], &thing.number)) {
                 return false;
             }
             p->made.things = array_grow(p->made.things, p->made.thing_count, &p->thing_room,

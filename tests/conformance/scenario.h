@@ -87,10 +87,10 @@ struct statement {
     unsigned line;
     char *const *words; /* those after the verb */
     size_t count;
-    int number; /* the one number or limit among the words; -1 is the limit `none` */
-    int choice; /* which word of the choice: 0 for the first */
-    size_t thing;                  /* index of the declaration that it uses */
-    const struct task_body *task;  /* what it spawns */
+    int number;   /* the one number or limit among the words; -1 is the limit `none` */
+    int choice;   /* which word of the choice: 0 for the first */
+    size_t thing; /* index of the declaration that it uses */
+    const struct task_body *task; /* what it spawns */
     struct block first, second;
 };
 

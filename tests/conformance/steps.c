@@ -8,8 +8,7 @@
 /* How the actor goes on after a call that handed out the outcome of a future, or failed itself. */
 static struct leave leave_with(const struct handle *handle, int status)
 {
-    bool is_outcome =
-        sheaf_done(handle->future) && sheaf_future_status(handle->future) == status;
+    bool is_outcome = sheaf_done(handle->future) && sheaf_future_status(handle->future) == status;
     return leave_by_error(status, is_outcome ? sheaf_future_error(handle->future) : NULL);
 }
 
@@ -105,8 +104,8 @@ static struct leave step_spawn(struct actor *actor, const struct statement *s)
 static struct leave step_gspawn(struct actor *actor, const struct statement *s, sheaf_group *group)
 {
     struct actor *child = actor_new(actor->play, actor, s->words[0], s->task);
-    sheaf_future *future = sheaf_group_spawn_with(
-        group, SHEAF_SPAWN_OPTIONS(.name = child->path), play_body, child);
+    sheaf_future *future =
+        sheaf_group_spawn_with(group, SHEAF_SPAWN_OPTIONS(.name = child->path), play_body, child);
     if (sheaf_done(future) && sheaf_future_status(future) == SHEAF_CLOSED) {
         sheaf_error_release(sheaf_future_error(future)); /* looked at */
         sheaf_release(future);
@@ -281,30 +280,18 @@ static struct leave step_each(struct actor *actor, const struct statement *s)
 typedef struct leave step_fn(struct actor *actor, const struct statement *s);
 
 static step_fn *const steps[VERBS] = {
-    [VERB_ACQUIRE] = things_step,
-    [VERB_AWAIT] = step_await,
-    [VERB_AWAIT_EVENT] = things_step,
-    [VERB_CANCEL] = step_cancel,
-    [VERB_CANCEL_ME] = step_cancel_me,
-    [VERB_CANCELLING] = step_cancelling,
-    [VERB_EACH] = step_each,
-    [VERB_GATHER] = step_gather,
-    [VERB_GET] = things_step,
-    [VERB_LOG] = step_log,
-    [VERB_PROMISE] = step_promise,
-    [VERB_PUT] = things_step,
-    [VERB_RAISE] = step_raise,
-    [VERB_REJECT] = step_reject,
-    [VERB_RELEASE] = things_step,
-    [VERB_RESOLVE] = step_resolve,
-    [VERB_RETURN] = step_return,
-    [VERB_SET] = things_step,
-    [VERB_SHIELD] = step_shield,
-    [VERB_SLEEP] = step_sleep,
-    [VERB_SPAWN] = step_spawn,
-    [VERB_UNCANCEL] = step_uncancel,
-    [VERB_WAIT] = step_wait,
-    [VERB_WAIT_FOR] = step_wait_for,
+    [VERB_ACQUIRE] = things_step,      [VERB_AWAIT] = step_await,
+    [VERB_AWAIT_EVENT] = things_step,  [VERB_CANCEL] = step_cancel,
+    [VERB_CANCEL_ME] = step_cancel_me, [VERB_CANCELLING] = step_cancelling,
+    [VERB_EACH] = step_each,           [VERB_GATHER] = step_gather,
+    [VERB_GET] = things_step,          [VERB_LOG] = step_log,
+    [VERB_PROMISE] = step_promise,     [VERB_PUT] = things_step,
+    [VERB_RAISE] = step_raise,         [VERB_REJECT] = step_reject,
+    [VERB_RELEASE] = things_step,      [VERB_RESOLVE] = step_resolve,
+    [VERB_RETURN] = step_return,       [VERB_SET] = things_step,
+    [VERB_SHIELD] = step_shield,       [VERB_SLEEP] = step_sleep,
+    [VERB_SPAWN] = step_spawn,         [VERB_UNCANCEL] = step_uncancel,
+    [VERB_WAIT] = step_wait,           [VERB_WAIT_FOR] = step_wait_for,
     [VERB_YIELD] = step_yield,
 };
 
