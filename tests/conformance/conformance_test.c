@@ -85,7 +85,7 @@ static void expect_agreement(const struct sample *sample, struct play_options op
     } else {
         play_here(sample, &options, &played);
     }
-    bool same = played.length == sample->expected.length &&
+    bool same = played.data && played.length == sample->expected.length &&
                 memcmp(played.data, sample->expected.data, played.length) == 0;
     if (!EXPECT(same)) {
         show_difference(sample, &options, &played);

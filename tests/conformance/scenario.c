@@ -324,33 +324,36 @@ static void settle(struct parser *p, struct statements *read, struct block *out)
     *out = (struct block){place, read->count};
 }
 
+static bool read_next(struct parser *p, const struct row *row, bool in_group,
+                      struct statements *read)
+{
+    const struct rule *rule;
+    struct statement s;
+    if (!read_statement(p, row, in_group, &rule, &s) ||
+        (rule->block && !read_halves(p, rule, in_group, &s))) {
+        return false;
+    }
+    read->array = array_grow(read->array, read->count, &read->room, sizeof *read->array);
+    read->array[read->count++] = s;
+    return true;
+}
+
 /* Reads up to and with the row that is just `stop`. */
 static bool read_block(struct parser *p, const char *stop, bool in_group, struct block *out)
 {
     struct statements read = {0};
     bool valid = true;
-    bool stopped = false;
-    while (valid && !stopped) {
+    while (valid) {
         if (p->at == p->row_count) {
             valid = refuse(p, last_line(p), "the scenario ends inside a block");
             break;
         }
         const struct row *row = &p->rows[p->at++];
         if (row->count == 1 && strcmp(row->words[0], stop) == 0) {
-            stopped = true;
+            settle(p, &read, out);
             break;
         }
-        const struct rule *rule;
-        struct statement s;
-        valid = read_statement(p, row, in_group, &rule, &s) &&
-                (!rule->block || read_halves(p, rule, in_group, &s));
-        if (valid) {
-            read.array = array_grow(read.array, read.count, &read.room, sizeof *read.array);
-            read.array[read.count++] = s;
-        }
-    }
-    if (valid) {
-        settle(p, &read, out);
+        valid = read_next(p, row, in_group, &read);
     }
     free(read.array);
     return valid;

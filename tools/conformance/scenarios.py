@@ -88,8 +88,10 @@ class _Maker:
             ("queue", "q", 2),
         ]:
             name = self.fresh(letter)
-            number = "" if most is None else f" {self.dice.randint(0 if kind == 'queue' else 1, most)}"
-            self.say(0, f"{kind} {name}{number}")
+            words = [kind, name]
+            if most is not None:
+                words.append(str(self.dice.randint(0 if kind == "queue" else 1, most)))
+            self.say(0, " ".join(words))
             self.things.append((kind, name))
 
     def task(self):
