@@ -44,7 +44,7 @@ struct play {
     struct arena arena;
     struct trace trace;
     struct handle *handles;
-    unsigned long statements; /* played so far */
+    unsigned long statements; /* played so far, with rounds of loops */
     bool over;                /* it goes on for ever, or past the last millisecond */
 };
 
@@ -62,7 +62,7 @@ struct actor {
 /* Memory that lives as long as the play. */
 void *play_take(struct play *play, size_t bytes);
 
-/* Counts a statement.  Returns: false when the play is over */
+/* Counts a statement, or a round of a loop.  Returns: false when the play is over */
 bool play_goes_on(struct play *play);
 
 /* Writes `WHO WHAT` with the present time into the trace. */

@@ -8,6 +8,9 @@ static struct leave play_repeat(struct actor *actor, const struct statement *s, 
 {
     struct leave leave = goes_on;
     for (int i = 0; i < s->number && leave.how == GOES_ON; i++) {
+        if (!play_goes_on(actor->play)) {
+            return gives_up;
+        }
         leave = play_block(actor, &s->first, group);
     }
     return leave;
@@ -84,7 +87,7 @@ static struct leave play_statement(struct actor *actor, const struct statement *
                                    sheaf_group *group)
 {
     if (!play_goes_on(actor->play)) {
-        return (struct leave){.how = GIVES_UP};
+        return gives_up;
     }
     switch (s->verb) {
     case VERB_REPEAT:

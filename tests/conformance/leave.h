@@ -26,6 +26,7 @@ struct leave {
 enum { RAISED = 1 };
 
 static const struct leave goes_on = {.how = GOES_ON};
+static const struct leave gives_up = {.how = GIVES_UP};
 
 /* By the status of a call that has no error object.  SHEAF_OK goes on. */
 struct leave leave_by(int status);
