@@ -22,7 +22,8 @@ struct callback {
     struct sheaf__node node;
     sheaf_done_fn *fn;
     void *arg;
-    sheaf_future *future;         /* held by a reference */
+    sheaf_future *future;
+    bool holds;                   /* a reference to it: see new_callback() */
     sheaf_future *drain;          /* a record to run it with; NULL once used */
     struct sheaf__locals *locals; /* of whoever registered it (F11) */
 };
@@ -76,8 +77,21 @@ static void free_callback(struct callback *callback)
         sheaf_release(callback->drain);
     }
     sheaf__locals_release(callback->locals);
-    sheaf_release(callback->future);
+    if (callback->holds) {
+        sheaf_release(callback->future);
+    }
     sheaf__free(callback, sizeof *callback);
+}
+
+void sheaf__callbacks_forget(struct sheaf__node *list)
+{
+    while (list) {
+        struct sheaf__node *node = list;
+        list = node->next;
+        if (sheaf__node_is_callback(node)) {
+            free_callback(callback_of(node));
+        }
+    }
 }
 
 static int drain_main(void *arg, sheaf_value *result);
@@ -108,7 +122,13 @@ static struct callback *new_callback(sheaf_future *future, sheaf_done_fn *fn, vo
     callback->node.notify = notify_callback;
     callback->fn = fn;
     callback->arg = arg;
-    callback->future = sheaf_retain(future);
+    callback->future = future;
+    /* A task ends in any case, and the callback is to run then.  A promise that nobody holds any
+     * more will never end: it goes, and the callback with it. */
+    callback->holds = sheaf__future_is_task(future);
+    if (callback->holds) {
+        sheaf_retain(future);
+    }
     sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
     struct sheaf__extra *extra = task ? sheaf__future_extra(task) : NULL;
     callback->locals = sheaf__locals_retain(extra ? extra->locals : NULL);
@@ -367,12 +387,18 @@ static void start_task(sheaf_future *task, sheaf_fn *fn, void *arg)
     sheaf_release(task);
 }
 
-/* Starts a task of that callback's for its future, with the record that it has brought. */
+/* Starts a task of that callback's for its future, which somebody holds, with the record that it has
+ * brought. */
 static void start_with_record(struct sheaf__node *node, sheaf_future *future)
 {
-    sheaf_future *task = callback_of(node)->drain;
-    callback_of(node)->drain = NULL;
+    struct callback *callback = callback_of(node);
+    sheaf_future *task = callback->drain;
+    callback->drain = NULL;
     if (sheaf__future_extra(future)->drain->by_turns) {
+        if (!callback->holds) {
+            sheaf_retain(future);
+            callback->holds = true;
+        }
         start_task(task, turn_main, node);
     } else {
         start_task(task, drain_main, sheaf_retain(future));

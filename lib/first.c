@@ -86,8 +86,7 @@ int sheaf_first_success(sheaf_future *const *futures, size_t count, sheaf_value 
     if (count == 0 || !sheaf__futures_valid(futures, count)) {
         return SHEAF_INVALID;
     }
-    struct sheaf__tally *tally =
-        sheaf__tally_new(futures, count, SHEAF__RULE_SUCCESS, NULL, 0);
+    struct sheaf__tally *tally = sheaf__tally_new(futures, count, SHEAF__RULE_SUCCESS, NULL, 0);
     if (!tally) {
         return SHEAF_NOMEM;
     }

@@ -353,6 +353,17 @@ static void leave_outside(sheaf_pool *pool)
     }
 }
 
+/* Makes the ring a chain that ends in NULL.  Requires: LOCK, or nobody else */
+static struct sheaf__node *detach_nodes(sheaf_future *future)
+{
+    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_WAITER)) {
+        return NULL;
+    }
+    struct sheaf__node *first = future->waiters;
+    first->previous->next = NULL;
+    return first;
+}
+
 /* The last reference to a promise that is pending: nobody is left to complete it or to see it.  It
  * is as if it had been cancelled. */
 static void drop_pending(sheaf_future *promise)
@@ -360,6 +371,8 @@ static void drop_pending(sheaf_future *promise)
     leave_outside(outside_of(promise));
     promise->job.out.value.ptr = NULL;
     sheaf__store_rlx(&promise->job.at.status, (uint32_t)SHEAF_CANCELLED);
+    /* Whoever waits holds a reference, unless it was abandoned with its pool. */
+    sheaf__callbacks_forget(detach_nodes(promise));
     destroy(promise);
 }
 
@@ -536,17 +549,6 @@ bool sheaf__future_take_back(sheaf_future *future, struct sheaf__node *node)
     }
     sheaf__future_unlock(future);
     return taken;
-}
-
-/* Makes the ring a chain that ends in NULL.  Requires: LOCK */
-static struct sheaf__node *detach_nodes(sheaf_future *future)
-{
-    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_WAITER)) {
-        return NULL;
-    }
-    struct sheaf__node *first = future->waiters;
-    first->previous->next = NULL;
-    return first;
 }
 
 static void tell_nodes(struct sheaf__node *list, sheaf_future *future, struct sheaf__ended *more)

@@ -514,6 +514,9 @@ void sheaf__drain_run_here(sheaf_future *drain);
 bool sheaf__node_is_callback(const struct sheaf__node *node);
 void sheaf__drain_commit(struct sheaf__node *node, sheaf_future *future);
 
+/* Gives up those nodes of a list that are callbacks: they will never run. */
+void sheaf__callbacks_forget(struct sheaf__node *list);
+
 /* Takes a node out of the drain's list.  Requires: LOCK; it is in there */
 void sheaf__drain_unlink(sheaf_future *future, struct sheaf__node *node);
 

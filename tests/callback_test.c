@@ -501,6 +501,20 @@ static int a_value_set_in_a_callback_is_not_seen_by_the_next(void *arg, sheaf_va
     return SHEAF_OK;
 }
 
+/* ---------------------------------------------------------------- never */
+
+/* Nobody can complete it any more: the callback goes with it. */
+static void a_promise_that_everybody_has_dropped_leaves_no_callback(struct fixture *f)
+{
+    struct log log = {.gate = GATE_INIT};
+    struct entry e = {&log, 0};
+    sheaf_future *p = promise_on(f->pool);
+    EXPECT_INT(sheaf_on_done(p, write_down, &e), SHEAF_OK);
+    EXPECT_INT(sheaf_on_done(p, write_down, &e), SHEAF_OK);
+    sheaf_release(p);
+    expect_order(&log, 0);
+}
+
 static const struct fixture_test tests[] = {
     THREAD_TEST(callbacks_run_once_in_the_order_of_registration),
     THREAD_TEST(a_finished_future_takes_callbacks_too),
@@ -515,6 +529,7 @@ static const struct fixture_test tests[] = {
     THREAD_TEST(remove_and_wait_returns_when_no_callback_runs),
     THREAD_TEST(a_registration_that_meets_the_completion_is_not_lost),
     THREAD_TEST(a_callback_needs_a_pool_that_can_run_it),
+    THREAD_TEST(a_promise_that_everybody_has_dropped_leaves_no_callback),
     TASK_TEST(a_callback_that_suspends_holds_up_the_next),
     TASK_TEST_ON(MODES_SINGLE, a_request_to_who_waits_for_callbacks_does_not_reach_them),
     TASK_TEST(a_value_set_in_a_callback_is_not_seen_by_the_next),
