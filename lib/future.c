@@ -202,7 +202,7 @@ struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future)
 
 /* ---------------------------------------------------------------- the last reference */
 
-static const char *kind_text(const sheaf_future *future)
+const char *sheaf__future_kind(const sheaf_future *future)
 {
     const struct sheaf__composed *composed = sheaf__future_composed(future);
     return composed ? composed->ops->what : sheaf__future_is_task(future) ? "task" : "promise";
@@ -216,7 +216,7 @@ static size_t write_name(const sheaf_future *future, char *buffer, size_t size)
     unsigned long long number = extra ? extra->number : 0;
     int length = name     ? snprintf(buffer, size, "%s", name)
                  : number ? snprintf(buffer, size, "task-%llu", number)
-                          : snprintf(buffer, size, "%s", kind_text(future));
+                          : snprintf(buffer, size, "%s", sheaf__future_kind(future));
     return length < 0 ? 0 : (size_t)length;
 }
 

@@ -355,6 +355,9 @@ void sheaf__task_set_raised(sheaf_future *task, sheaf_error *error);
  * Requires: done */
 int sheaf__future_read(sheaf_future *future, sheaf_future *task, sheaf_value *value);
 
+/* What it is, in a word: "task", "promise", "gather". */
+const char *sheaf__future_kind(const sheaf_future *future);
+
 /* The name as text into a buffer, as snprintf.  LOCK is taken inside. */
 size_t sheaf__future_name_text(const sheaf_future *given, char *buffer, size_t size);
 

@@ -317,9 +317,8 @@ static void write_task(sheaf_report_fn *report, void *context, sheaf_future *tas
     if (awaited) {
         char other[NAME_SIZE];
         sheaf__future_name_text(awaited, other, sizeof other);
-        bool is_task = sheaf__future_is_task(awaited);
         snprintf(line, sizeof line, "  %s: %s, waits for %s '%s'", name, state,
-                 is_task ? "task" : "promise", other);
+                 sheaf__future_kind(awaited), other);
         sheaf__future_unhold(awaited);
     } else {
         snprintf(line, sizeof line, "  %s: %s%s%s", name, state, what ? ", waits for " : "",
