@@ -326,6 +326,16 @@ void sheaf__future_mark_looked(sheaf_future *future);
 /* A bare pending future of the pool, not published yet; NULL for want of memory. */
 sheaf_future *sheaf__future_new_bare(sheaf_pool *pool);
 
+/* Whether it is a promise of the program's. */
+bool sheaf__future_is_promise(const sheaf_future *future);
+
+/* Completes a promise unless it is done.
+ *
+ *   payload  the value, or the error (ptr, may be NULL); taken when this call decides
+ *
+ * Returns: whether this call decided */
+bool sheaf__promise_complete(sheaf_future *promise, int status, sheaf_value payload);
+
 /* Appends a node; takes it out.  Requires: LOCK, not done */
 void sheaf__future_add_node(sheaf_future *future, struct sheaf__node *node);
 
@@ -500,6 +510,10 @@ int sheaf__task_check_cycle(sheaf_future *task, sheaf_future *future);
 
 struct sheaf__locals *sheaf__locals_retain(struct sheaf__locals *locals);
 void sheaf__locals_release(struct sheaf__locals *locals);
+
+/* Those that the caller sees, borrowed: of the current task, or of the blocking call that runs on
+ * this thread.  NULL: none */
+struct sheaf__locals *sheaf__locals_current(void);
 
 /* ---------------------------------------------------------------- callbacks (lib/callback.c) */
 

@@ -69,6 +69,7 @@ LAYERS = {
         "cancel.c",
         "future.c",
         "future_impl.h",
+        "guest.h",
         "inspect.c",
         "inspect.h",
         "local.c",

@@ -8,6 +8,7 @@
 #include "lib/future_impl.h"
 
 #include "lib/alloc.h"
+#include "lib/guest.h"
 
 struct box {
     SHEAF__ATOMIC(size_t) references;
@@ -90,20 +91,45 @@ static struct sheaf__locals *without(struct sheaf__locals *list, struct sheaf__l
     return result;
 }
 
+/* Where the caller's list is kept, made if need be; NULL when *status says why there is none. */
+static struct sheaf__locals **own_list(int *status)
+{
+    sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
+    if (task) {
+        struct sheaf__extra *extra = sheaf__future_need_extra(task);
+        *status = SHEAF_NOMEM;
+        return extra ? &extra->locals : NULL;
+    }
+    struct sheaf__guest *guest = sheaf__guest_self();
+    *status = SHEAF_NOTASK;
+    return guest ? &guest->locals : NULL;
+}
+
+struct sheaf__locals *sheaf__locals_current(void)
+{
+    sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
+    if (task) {
+        struct sheaf__extra *extra = sheaf__future_extra(task);
+        return extra ? extra->locals : NULL;
+    }
+    struct sheaf__guest *guest = sheaf__guest_self();
+    return guest ? guest->locals : NULL;
+}
+
 int sheaf_local_set(const sheaf_local *key, void *value)
 {
     if (!key) {
         return SHEAF_INVALID;
     }
-    sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
-    if (!task) {
-        return SHEAF_NOTASK;
+    int status;
+    struct sheaf__locals **list = own_list(&status);
+    if (!list) {
+        return status;
     }
-    struct sheaf__extra *extra = sheaf__future_need_extra(task);
-    struct box *box = extra ? sheaf__alloc(sizeof *box) : NULL;
+    struct box *box = sheaf__alloc(sizeof *box);
     struct sheaf__locals *link = box ? sheaf__alloc(sizeof *link) : NULL;
     bool made = link != NULL;
-    struct sheaf__locals *before = extra ? extra->locals : NULL;
+    struct sheaf__locals *before = *list;
     struct sheaf__locals *rest = made ? without(before, find(before, key), &made) : NULL;
     if (!made) {
         sheaf__free(link, sizeof *link);
@@ -116,15 +142,13 @@ int sheaf_local_set(const sheaf_local *key, void *value)
     sheaf__store_rlx(&link->references, 1);
     link->box = box;
     link->rest = rest;
-    extra->locals = link;
+    *list = link;
     sheaf__locals_release(before);
     return SHEAF_OK;
 }
 
 void *sheaf_local_get(const sheaf_local *key)
 {
-    sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
-    struct sheaf__extra *extra = task ? sheaf__future_extra(task) : NULL;
-    struct sheaf__locals *link = find(extra ? extra->locals : NULL, key);
+    struct sheaf__locals *link = find(sheaf__locals_current(), key);
     return link ? link->box->value : NULL;
 }

@@ -76,13 +76,12 @@ sheaf_future *sheaf_promise(const sheaf_promise_options *given)
     return promise;
 }
 
-static bool is_promise(const sheaf_future *future)
+bool sheaf__future_is_promise(const sheaf_future *future)
 {
     return future && (sheaf__future_flags(future) & SHEAF__JOB_BARE) && !future->in.composed;
 }
 
-/* Returns: whether this call decided.  The payload is taken if so. */
-static bool complete(sheaf_future *promise, int status, sheaf_value payload)
+bool sheaf__promise_complete(sheaf_future *promise, int status, sheaf_value payload)
 {
     sheaf__future_lock(promise);
     if (sheaf__future_done(promise)) {
@@ -96,7 +95,7 @@ static bool complete(sheaf_future *promise, int status, sheaf_value payload)
 
 bool sheaf_try_resolve(sheaf_future *promise, sheaf_value value)
 {
-    return is_promise(promise) && complete(promise, SHEAF_OK, value);
+    return sheaf__future_is_promise(promise) && sheaf__promise_complete(promise, SHEAF_OK, value);
 }
 
 int sheaf_resolve(sheaf_future *promise, sheaf_value value)
@@ -119,7 +118,7 @@ static int reject_taking(sheaf_future *promise, int code, sheaf_error *error)
     if (!payload.ptr) {
         sheaf_error_release(error);
     }
-    if (complete(promise, code, payload)) {
+    if (sheaf__promise_complete(promise, code, payload)) {
         return SHEAF_OK;
     }
     sheaf_error_release(payload.ptr);
@@ -132,7 +131,7 @@ static int vreject(sheaf_future *promise, int code, const char *format, va_list 
     if (!promise || !is_error_code(code)) {
         return SHEAF_INVALID;
     }
-    if (!is_promise(promise) || sheaf__future_done(promise)) {
+    if (!sheaf__future_is_promise(promise) || sheaf__future_done(promise)) {
         return SHEAF_STATE;
     }
     return reject_taking(promise, code, sheaf__error_vmake(code, NULL, NULL, format, arguments));
@@ -162,7 +161,7 @@ int sheaf_reject_error(sheaf_future *promise, sheaf_error *error)
     if (!promise || !is_error_code(code)) {
         return SHEAF_INVALID;
     }
-    if (!is_promise(promise)) {
+    if (!sheaf__future_is_promise(promise)) {
         return SHEAF_STATE;
     }
     return reject_taking(promise, code, sheaf_error_retain(error));

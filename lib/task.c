@@ -6,6 +6,7 @@
 #include "lib/alloc.h"
 #include "lib/call.h"
 #include "lib/error_impl.h"
+#include "lib/guest.h"
 #include "lib/inspect.h"
 
 #define STACK_SIZE_MAX ((size_t)1 << 30)
@@ -139,7 +140,8 @@ bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_fut
 static bool needs_extra(const sheaf_pool *pool, const sheaf_future *maker)
 {
     struct sheaf__extra *extra = maker ? sheaf__future_extra(maker) : NULL;
-    return (extra && (extra->locals || extra->inherited.run)) || (pool->flags & SHEAF_POOL_STAMPS);
+    return sheaf__locals_current() || (extra && extra->inherited.run) ||
+           (pool->flags & SHEAF_POOL_STAMPS);
 }
 
 /* What a child takes over.  Returns: the body that is to run */
@@ -147,10 +149,10 @@ static sheaf_fn *inherit(sheaf_future *future, const sheaf_future *maker, sheaf_
 {
     struct sheaf__extra *from = maker ? sheaf__future_extra(maker) : NULL;
     struct sheaf__extra *to = future->extra;
+    to->locals = sheaf__locals_retain(sheaf__locals_current());
     if (!from) {
         return fn;
     }
-    to->locals = sheaf__locals_retain(from->locals);
     to->inherited = from->inherited;
     to->inner = fn;
     return from->inherited.run ? from->inherited.run : fn;
@@ -534,30 +536,41 @@ bool sheaf__task_has_block(const sheaf_future *task, const struct sheaf__block *
 
 #define NAME_TOLD 128
 
+/* Makes it what the task or blocking call that calls this fails with. */
+static void raise_here(sheaf_error *error)
+{
+    sheaf_future *task = current_task();
+    struct sheaf__guest *guest = task ? NULL : sheaf__guest_self();
+    if (task) {
+        sheaf__task_set_raised(task, error);
+    } else if (guest) {
+        sheaf__guest_raise(guest, error);
+    }
+}
+
 int sheaf_raise(int code, const char *format, ...)
 {
     sheaf_future *task = current_task();
-    if (!task || code == SHEAF_OK) {
+    if (code == SHEAF_OK || (!task && !sheaf__guest_self())) {
         return code;
     }
     char name[NAME_TOLD];
-    sheaf__future_name_text(task, name, sizeof name);
-    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if (task) {
+        sheaf__future_name_text(task, name, sizeof name);
+    }
+    struct sheaf__extra *extra = task ? sheaf__future_extra(task) : NULL;
     va_list arguments;
     va_start(arguments, format);
-    sheaf_error *error =
-        sheaf__error_vmake(code, name, extra ? extra->place : NULL, format, arguments);
+    sheaf_error *error = sheaf__error_vmake(code, task ? name : NULL, extra ? extra->place : NULL,
+                                            format, arguments);
     va_end(arguments);
-    sheaf__task_set_raised(task, error);
+    raise_here(error);
     sheaf_error_release(error);
     return code;
 }
 
 int sheaf_raise_error(sheaf_error *error)
 {
-    sheaf_future *task = current_task();
-    if (task) {
-        sheaf__task_set_raised(task, error);
-    }
+    raise_here(error);
     return sheaf_error_code(error);
 }

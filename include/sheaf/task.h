@@ -148,7 +148,8 @@ SHEAF_API int sheaf_yield(void);
 SHEAF_API int sheaf_checkpoint(void);
 
 /* Makes the error that the calling task fails with if it returns `code`, and returns `code`.
- * On a plain thread it only returns `code`. */
+ * In a blocking call (blocking.h) it makes the call's; elsewhere on a plain thread it only returns
+ * `code`. */
 SHEAF_API int sheaf_raise(int code, const char *format, ...) SHEAF_PRINTF(2, 3);
 
 /* The same with an error object that exists already (shared); returns its code. */
@@ -195,7 +196,8 @@ typedef struct sheaf_local {
     void (*drop)(void *value);
 } sheaf_local;
 
-/* Returns: SHEAF_OK, SHEAF_NOMEM (nothing changed), SHEAF_NOTASK */
+/* Context: task, callback, blocking call, which sees those of whoever asked for it.
+ * Returns: SHEAF_OK, SHEAF_NOMEM (nothing changed), SHEAF_NOTASK elsewhere */
 SHEAF_API int sheaf_local_set(const sheaf_local *key, void *value);
 /* The value, or NULL when none was set. */
 SHEAF_API void *sheaf_local_get(const sheaf_local *key);

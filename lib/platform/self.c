@@ -45,3 +45,15 @@ SHEAF__NO_TSAN SHEAF__NOINLINE void sheaf__errno_set(int value)
 {
     *sheaf__errno_place() = value;
 }
+
+static _Thread_local void *guest_slot;
+
+SHEAF__NOINLINE void *sheaf__self_guest(void)
+{
+    return guest_slot;
+}
+
+SHEAF__NOINLINE void sheaf__self_set_guest(void *guest)
+{
+    guest_slot = guest;
+}

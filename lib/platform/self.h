@@ -26,6 +26,11 @@ int *sheaf__errno_place(void);
 int sheaf__errno_get(void);
 void sheaf__errno_set(int value);
 
+/* A second pointer of the thread, at first NULL; not NULL only on a thread that runs a blocking
+ * call.  Such a thread never switches contexts. */
+void *sheaf__self_guest(void);
+void sheaf__self_set_guest(void *guest);
+
 /* Read this thread's pointer.
  *
  * On the CPUs below this is a volatile asm, which is neither merged with an earlier one nor moved
