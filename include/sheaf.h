@@ -5,6 +5,7 @@
 #define SHEAF_H
 
 #include <sheaf/base.h>
+#include <sheaf/blocking.h>
 #include <sheaf/error.h>
 #include <sheaf/future.h>
 #include <sheaf/gather.h>

@@ -40,6 +40,8 @@ LAYERS = {
         "timer.h",
     ],
     "mechanism": [
+        "crew.c",
+        "crew.h",
         "deque.c",
         "deque.h",
         "fiber.c",
@@ -78,6 +80,7 @@ LAYERS = {
         "task.c",
     ],
     "compose": [
+        "blocking.c",
         "each.c",
         "first.c",
         "gather.c",

@@ -36,6 +36,16 @@ enum sheaf__pool_phase { SHEAF__POOL_OPEN = 0, SHEAF__POOL_CLOSING = 1, SHEAF__P
 
 struct report; /* lib/pool.c */
 
+/* What a layer above keeps with a pool and ends with it: the threads of its blocking calls. */
+struct sheaf__annex {
+    /* Takes nothing new from here on and ends what is there as `how` says; frees the annex.
+     *
+     * Returns: SHEAF_OK; SHEAF_TIMEOUT when something still runs at the (real) deadline: call again.
+     *          ABANDON does not wait */
+    int (*close)(struct sheaf__annex *annex, sheaf_close how, int64_t deadline);
+    void (*tell_late)(struct sheaf__annex *annex, sheaf_late_fn *late, void *context);
+};
+
 struct sheaf_pool {
     /* Const after the pool has opened. */
     const struct sheaf__pool_ops *ops;
@@ -80,6 +90,8 @@ struct sheaf_pool {
     bool run_ended;                  /* sheaf_run()'s own task has ended */
     bool close_called;               /* a close is under way */
     unsigned workers_left;           /* workers that have ended */
+    struct sheaf__annex *annex;      /* or NULL; goes only in a close */
+    bool annex_closed;               /* none is made any more */
 };
 
 /* Opens a pool whose tasks are run by `ops`; as sheaf_pool_open(). */

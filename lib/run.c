@@ -213,6 +213,32 @@ static void abandon_tasks(sheaf_pool *pool)
     each_suspended(pool, let_go);
 }
 
+/* ---------------------------------------------------------------- the annex */
+
+static struct sheaf__annex *annex_of(sheaf_pool *pool)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    struct sheaf__annex *annex = pool->annex;
+    pthread_mutex_unlock(&pool->rest_lock);
+    return annex;
+}
+
+static int close_annex(sheaf_pool *pool, sheaf_close how, int64_t deadline)
+{
+    pthread_mutex_lock(&pool->rest_lock);
+    pool->annex_closed = true;
+    struct sheaf__annex *annex = pool->annex;
+    pthread_mutex_unlock(&pool->rest_lock);
+    if (!annex) {
+        return SHEAF_OK;
+    }
+    SHEAF_TRY(annex->close(annex, how, deadline));
+    pthread_mutex_lock(&pool->rest_lock);
+    pool->annex = NULL;
+    pthread_mutex_unlock(&pool->rest_lock);
+    return SHEAF_OK;
+}
+
 static void tell_late(sheaf_pool *pool, sheaf_late_fn *late, void *context)
 {
     if (!late) {
@@ -226,6 +252,10 @@ static void tell_late(sheaf_pool *pool, sheaf_late_fn *late, void *context)
         late(context, list.tasks[i], name);
     }
     sheaf__tasks_forget(&list);
+    struct sheaf__annex *annex = annex_of(pool);
+    if (annex) {
+        annex->tell_late(annex, late, context);
+    }
 }
 
 /* ---------------------------------------------------------------- close */
@@ -247,6 +277,15 @@ static void leave_close(sheaf_pool *pool)
     pthread_mutex_unlock(&pool->rest_lock);
 }
 
+/* Waits for everything that is there: the tasks first, which may make blocking calls to the end. */
+static int wait_for_all(sheaf_pool *pool, sheaf_close how, int64_t deadline)
+{
+    SHEAF_TRY(wait_for_tasks(pool, how, deadline));
+    SHEAF_TRY(close_annex(pool, how, deadline));
+    /* The callbacks of the calls, and what they have spawned. */
+    return wait_for_tasks(pool, how, deadline);
+}
+
 static int close_entered(sheaf_pool *pool, sheaf_close how, int64_t deadline)
 {
     uint8_t open = SHEAF__POOL_OPEN;
@@ -254,11 +293,13 @@ static int close_entered(sheaf_pool *pool, sheaf_close how, int64_t deadline)
     sheaf__runq_close(&pool->inject);
     bool stopping = sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED;
     int status =
-        how == SHEAF_CLOSE_ABANDON || stopping ? SHEAF_OK : wait_for_tasks(pool, how, deadline);
+        how == SHEAF_CLOSE_ABANDON || stopping ? SHEAF_OK : wait_for_all(pool, how, deadline);
     if (status == SHEAF_TIMEOUT) {
         return status;
     }
     SHEAF_TRY(sheaf__pool_stop(pool, status == SHEAF_OK ? deadline : SHEAF_FOREVER));
+    /* Nobody runs what the end of these calls makes runnable. */
+    close_annex(pool, SHEAF_CLOSE_ABANDON, SHEAF_FOREVER);
     abandon_tasks(pool);
     sheaf__pool_retire(pool);
     return status;
