@@ -11,6 +11,7 @@
 #include <sheaf/gather.h>
 #include <sheaf/group.h>
 #include <sheaf/pool.h>
+#include <sheaf/runner.h>
 #include <sheaf/sync.h>
 #include <sheaf/task.h>
 #include <sheaf/time.h>

@@ -115,7 +115,7 @@ int sheaf_exit_code(int status)
 {
     if (status >= 0 && status <= 123) return status;
     if (status == SHEAF_TIMEOUT) return 124;
-    if (status == SHEAF_CANCELLED) return 130;
+    if (status == SHEAF_INTERRUPTED || status == SHEAF_CANCELLED) return 130;
     return 1;
 }
 

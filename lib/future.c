@@ -757,6 +757,10 @@ void sheaf__future_finish(sheaf_future *future, int status)
     if (status != SHEAF_OK) {
         set_error(future, status);
     }
+    if (SHEAF__UNLIKELY(status == SHEAF_FATAL)) {
+        /* Before anybody sees the outcome: whoever does finds the run stopped. */
+        sheaf__pool_stop_run(sheaf__future_pool(future), true);
+    }
     sheaf__store_rlx(&future->job.state, SHEAF__ENDING);
     sheaf__inspect_pass();
     finish_locking(future, status);

@@ -32,6 +32,8 @@ LAYERS = {
         "error.c",
         "error_impl.h",
         "heap.h",
+        "interrupt.c",
+        "interrupt.h",
         "list.h",
         "spin.c",
         "spin.h",
@@ -77,6 +79,7 @@ LAYERS = {
         "local.c",
         "promise.c",
         "run.c",
+        "runner.c",
         "task.c",
     ],
     "compose": [

@@ -87,7 +87,10 @@ struct sheaf_pool {
     size_t rest_suspended;           /* parked fibers when it was seen at rest last */
     bool deadlock;                   /* then: tasks suspended, nothing left that could wake them */
     struct sheaf__wait *rest_waiter; /* a task that sleeps until the pool is at rest otherwise */
-    bool run_ended;                  /* sheaf_run()'s own task has ended */
+    struct sheaf__wait *run_waiter;  /* a run's own task, while it waits for the main task */
+    bool run_stopped;                /* the main task is not to be waited for */
+    bool fatal;                      /* because a task ended with SHEAF_FATAL */
+    bool run_ended;                  /* a run's own task has ended */
     bool close_called;               /* a close is under way */
     unsigned workers_left;           /* workers that have ended */
     struct sheaf__annex *annex;      /* or NULL; goes only in a close */
@@ -157,6 +160,15 @@ static inline bool sheaf__pool_busy(sheaf_pool *pool)
 
 /* How many fibers are parked.  Exact while the pool is at rest. */
 size_t sheaf__pool_suspended(sheaf_pool *pool);
+
+/* A run on this pool, if there is one or when there will be one, does not wait for its main task any
+ * longer (lib/runner.c).
+ *
+ *   fatal  because a task ended with SHEAF_FATAL */
+void sheaf__pool_stop_run(sheaf_pool *pool, bool fatal);
+
+/* Where reports go; never NULL (lib/run.c). */
+void sheaf__report_hook(sheaf_report_fn **report, void **context);
 
 /* Calls the unhandled-error hook, now or, when another call of it is under way, after that one. */
 void sheaf__pool_report(sheaf_pool *pool, sheaf_error *error, const char *task_name);

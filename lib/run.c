@@ -1,4 +1,4 @@
-/* A pool's life as the program sees it: open, close, the default pool, sheaf_run(). */
+/* A pool's life as the program sees it: open, close, the default pool. */
 #include "lib/future_impl.h"
 
 #include <pthread.h>
@@ -45,7 +45,7 @@ void sheaf_set_report_hook(sheaf_report_fn *report, void *context)
     pthread_mutex_unlock(&process_lock);
 }
 
-static void get_report_hook(sheaf_report_fn **report, void **context)
+void sheaf__report_hook(sheaf_report_fn **report, void **context)
 {
     pthread_mutex_lock(&process_lock);
     *report = report_hook ? report_hook : report_to_stderr;
@@ -321,132 +321,4 @@ int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit, sh
         leave_close(pool);
     }
     return status;
-}
-
-/* ---------------------------------------------------------------- run */
-
-/* The task that sheaf_run() itself starts: it spawns the program's, and from inside of the pool,
- * where a virtual clock cannot slip past, ends what that one leaves behind. */
-struct run {
-    sheaf_fn *fn;
-    void *arg;
-    sheaf_future
-        *main; /* the program's task; released by sheaf_run(), whatever becomes of run_main */
-    sheaf_value value;
-    int status;
-};
-
-/* On a real clock, how long what can run at the end of main may do so before it is asked. */
-#define SETTLE_LIMIT SHEAF_MS(10)
-
-/* Sleeps until nothing else can run at this instant. */
-static void wait_until_settled(sheaf_pool *pool)
-{
-    struct sheaf__sleep sleep;
-    sheaf_time deadline = pool->is_virtual
-                              ? SHEAF_FOREVER
-                              : sheaf__deadline_after(sheaf_pool_now(pool), SETTLE_LIMIT);
-    if (sheaf__sleep_begin(&sleep, "the pool to come to rest", deadline) != SHEAF_OK) {
-        return;
-    }
-    pthread_mutex_lock(&pool->rest_lock);
-    pool->rest_waiter = sleep.wait;
-    pthread_mutex_unlock(&pool->rest_lock);
-    sheaf__sleep_end(&sleep);
-    pthread_mutex_lock(&pool->rest_lock);
-    pool->rest_waiter = NULL;
-    pthread_mutex_unlock(&pool->rest_lock);
-}
-
-/* Asks everything that is left once and waits for it.  Returns: false when nothing was left */
-static bool end_left_over(sheaf_pool *pool)
-{
-    struct sheaf__task_list list;
-    sheaf__inspect_tasks(pool, false, &list);
-    bool some = list.count > 0;
-    for (size_t i = 0; i < list.count; i++) {
-        sheaf__future_ask(list.tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
-    }
-    for (size_t i = 0; i < list.count; i++) {
-        sheaf__future_wait(list.tasks[i], SHEAF_FOREVER);
-    }
-    sheaf__tasks_forget(&list);
-    return some;
-}
-
-static int run_main(void *arg, sheaf_value *result)
-{
-    struct run *run = arg;
-    sheaf_pool *pool = sheaf_pool_current();
-    (void)result;
-    run->main = sheaf_spawn(run->fn, run->arg);
-    run->status = sheaf_await(run->main, &run->value);
-    do {
-        wait_until_settled(pool);
-    } while (end_left_over(pool));
-    pthread_mutex_lock(&pool->rest_lock);
-    pool->run_ended = true;
-    pthread_cond_broadcast(&pool->rested);
-    pthread_mutex_unlock(&pool->rest_lock);
-    return SHEAF_OK;
-}
-
-bool sheaf__task_is_hidden(const sheaf_future *task)
-{
-    return task->fn == run_main || sheaf__task_is_drain(task);
-}
-
-/* Waits for the end of run_main(), or for a deadlock. */
-static int wait_for_run(sheaf_pool *pool, const sheaf_future *future)
-{
-    pthread_mutex_lock(&pool->rest_lock);
-    /* A task that could not be started at all ends without a word: the pool then comes to rest. */
-    while (!pool->run_ended && !pool->deadlock && !sheaf_done(future)) {
-        pthread_cond_wait(&pool->rested, &pool->rest_lock);
-    }
-    bool deadlock = !pool->run_ended && pool->deadlock;
-    pthread_mutex_unlock(&pool->rest_lock);
-    return deadlock ? SHEAF_DEADLOCK : SHEAF_OK;
-}
-
-static void report_deadlock(sheaf_pool *pool)
-{
-    sheaf_report_fn *report;
-    void *context;
-    get_report_hook(&report, &context);
-    report(context, "deadlock: nothing can run and no timer is left");
-    sheaf_pool_dump(pool, report, context);
-}
-
-int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value *value)
-{
-    if (!fn) {
-        return SHEAF_INVALID;
-    }
-    if (sheaf__worker_self()) {
-        return SHEAF_STATE;
-    }
-    sheaf_pool *pool;
-    SHEAF_TRY(sheaf_pool_open(options, &pool));
-    struct run run = {.fn = fn, .arg = arg, .status = SHEAF_NOMEM};
-    sheaf_future *future = sheaf_spawn_on(pool, run_main, &run);
-    bool started = !(sheaf__future_flags(future) & SHEAF__JOB_STATIC);
-    int status = started ? wait_for_run(pool, future) : SHEAF_NOMEM;
-    if (status == SHEAF_DEADLOCK) {
-        report_deadlock(pool);
-    }
-    sheaf_pool_close(pool, status == SHEAF_OK ? SHEAF_CLOSE_CANCEL : SHEAF_CLOSE_ABANDON,
-                     SHEAF_FOREVER, NULL, NULL);
-    /* In a deadlock neither of the two has ended by itself: nothing that is to be reported. */
-    sheaf_error_release(sheaf_future_error(run.main));
-    sheaf_error_release(sheaf_future_error(future));
-    sheaf_release(run.main);
-    sheaf_release(future);
-    if (status != SHEAF_OK) {
-        return status;
-    }
-    if (run.status == SHEAF_OK && value) {
-        *value = run.value;
-    }
-    return run.status;
 }

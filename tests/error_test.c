@@ -49,6 +49,7 @@ static void numbers_of_statuses_are_fixed(void **state)
     assert_int_equal(SHEAF_CANCELLED, -1001);
     assert_int_equal(SHEAF_LOST, -1011);
     assert_int_equal(SHEAF_BROKEN, -1015);
+    assert_int_equal(SHEAF_INTERRUPTED, -1016);
 }
 
 static void errno_values_have_the_texts_of_the_c_library(void **state)
@@ -60,7 +61,7 @@ static void errno_values_have_the_texts_of_the_c_library(void **state)
 
 static void other_numbers_have_a_text_too(void **state)
 {
-    static const int numbers[] = {1000000, -1, -EIO, -1000, -1016, INT32_MIN, INT32_MAX};
+    static const int numbers[] = {1000000, -1, -EIO, -1000, -1017, INT32_MIN, INT32_MAX};
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         assert_false(sheaf__status_known(numbers[i]));
@@ -79,6 +80,7 @@ static void exit_codes_never_turn_failure_into_success(void **state)
     assert_int_equal(sheaf_exit_code(256), 1);
     assert_int_equal(sheaf_exit_code(SHEAF_TIMEOUT), 124);
     assert_int_equal(sheaf_exit_code(SHEAF_CANCELLED), 130);
+    assert_int_equal(sheaf_exit_code(SHEAF_INTERRUPTED), 130);
     assert_int_equal(sheaf_exit_code(SHEAF_NOMEM), 1);
     assert_int_equal(sheaf_exit_code(-256), 1);
 }

@@ -99,7 +99,8 @@ typedef int sheaf_fn(void *arg, sheaf_value *result);
     X(FULL, -1012, "full")                                                                         \
     X(EMPTY, -1013, "empty")                                                                       \
     X(SHUTDOWN, -1014, "the queue is shut down")                                                   \
-    X(BROKEN, -1015, "the barrier is broken")
+    X(BROKEN, -1015, "the barrier is broken")                                                      \
+    X(INTERRUPTED, -1016, "interrupted by a signal")
 
 #define SHEAF_STATUS_ENUMERATOR_(name, number, text) SHEAF_##name = (number),
 
@@ -124,7 +125,8 @@ SHEAF_API const char *sheaf_status_text(int status);
  *     SHEAF_OK          0
  *     1 to 123          the same number, so that a program may choose its exit code
  *     SHEAF_TIMEOUT     124, as timeout(1) exits
- *     SHEAF_CANCELLED   130, as shells report an interrupted program
+ *     SHEAF_INTERRUPTED, SHEAF_CANCELLED
+ *                       130, as shells report an interrupted program
  *     all others        1, so that a large code never wraps around to success
  *
  * Context: any */

@@ -56,12 +56,15 @@ typedef struct sheaf_options {
     sheaf_unhandled_fn *unhandled; /* told of errors that nobody looked at; default: a line on
                                       standard error.  One call at a time, no lock held */
     void *hook_context;            /* first argument of the hooks */
-    unsigned flags;                /* SHEAF_POOL_... */
+    unsigned flags;                /* SHEAF_POOL_..., SHEAF_RUN_... */
 } sheaf_options;
 
 enum {
     /* Each completion draws a number from the pool's counter: see sheaf_future_stamp(). */
-    SHEAF_POOL_STAMPS = 1U << 0
+    SHEAF_POOL_STAMPS = 1U << 0,
+
+    /* For sheaf_run() and runners (runner.h): SIGINT cancels what runs.  See sheaf_run(). */
+    SHEAF_RUN_SIGINT = 1U << 8
 };
 
 /* sheaf_pool_open(SHEAF_OPTIONS(.workers = 2), &pool) */
@@ -140,11 +143,21 @@ SHEAF_API int sheaf_pool_workers(const sheaf_pool *pool);
  *
  * When the task has ended, what can run at that instant runs until it waits; then every task that
  * is left is asked to cancel, once, and waited for, and so on until none is left.  Errors of such
- * tasks go to the unhandled-error hook.
+ * tasks go to the unhandled-error hook.  Blocking calls that run are waited for.
+ *
+ * A task that ends with SHEAF_FATAL, whichever it is, stops the run: fn's task is not waited for any
+ * longer, but asked to cancel like all others.
+ *
+ * With SHEAF_RUN_SIGINT, on the main thread and unless the program has set SIGINT to something else
+ * than its default: the first SIGINT asks fn's task to cancel (SHEAF_ORIGIN_SIGNAL); the second one
+ * stops the run as a fatal error does; the third one gives up tasks that are still suspended, waits
+ * only for bodies that compute, and restores the default action, so that a fourth one kills.
  *
  * Returns:  the task's status; SHEAF_INVALID, SHEAF_NOMEM as sheaf_pool_open(); SHEAF_STATE from a
- *           task; SHEAF_DEADLOCK when, with a virtual clock, the task can never go on: who waits
- *           for what is written to the report hook (sheaf_set_report_hook)
+ *           task; SHEAF_FATAL when a task ended so; SHEAF_INTERRUPTED when the task ended cancelled
+ *           and SIGINT alone had asked it, or when SIGINT stopped the run; SHEAF_DEADLOCK when, with
+ *           a virtual clock, the task can never go on: who waits for what is written to the report
+ *           hook (sheaf_set_report_hook)
  * Context:  plain thread
  */
 SHEAF_API int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value *value);

@@ -173,7 +173,8 @@ typedef enum sheaf_origin {
     SHEAF_ORIGIN_AWAITER,  /* a task that awaited this one was asked */
     SHEAF_ORIGIN_TIMEOUT,  /* a timeout */
     SHEAF_ORIGIN_GROUP,    /* a group that ends its members */
-    SHEAF_ORIGIN_SHUTDOWN  /* the end of sheaf_run() or of the pool */
+    SHEAF_ORIGIN_SHUTDOWN, /* the end of sheaf_run() or of the pool */
+    SHEAF_ORIGIN_SIGNAL    /* SIGINT, where sheaf_run() was told to take it */
 } sheaf_origin;
 
 /* Of the last SHEAF_CANCELLED that a call returned to the calling task. */
