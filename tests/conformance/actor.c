@@ -87,20 +87,35 @@ static struct binding *place_of(struct actor *actor, const char *name)
     return *link;
 }
 
-void actor_bind(struct actor *actor, const char *name, const struct handle *handle)
+void actor_hold(struct actor *actor)
+{
+    pthread_mutex_lock(&actor->play->lock);
+}
+
+void actor_let_go(struct actor *actor)
+{
+    pthread_mutex_unlock(&actor->play->lock);
+}
+
+void actor_bind_held(struct actor *actor, const char *name, const struct handle *handle)
 {
     struct play *play = actor->play;
     size_t room = strlen(actor->path) + strlen(name) + 2;
-    struct handle *bound = play_take(play, sizeof *bound + room);
+    struct handle *bound = arena_take(&play->arena, sizeof *bound + room);
     char *path = (char *)(bound + 1);
     snprintf(path, room, "%s.%s", actor->path, name);
     *bound = *handle;
     bound->path = path;
-    pthread_mutex_lock(&play->lock);
     bound->older = play->handles;
     play->handles = bound;
     place_of(actor, name)->handle = bound;
-    pthread_mutex_unlock(&play->lock);
+    actor_let_go(actor);
+}
+
+void actor_bind(struct actor *actor, const char *name, const struct handle *handle)
+{
+    actor_hold(actor);
+    actor_bind_held(actor, name, handle);
 }
 
 const struct handle *actor_find(const struct actor *actor, const char *name)

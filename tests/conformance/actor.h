@@ -75,10 +75,15 @@ struct actor *actor_new(struct play *play, const struct actor *parent, const cha
 
 /* ---------------------------------------------------------------- names */
 
-/* Binds a future to a name of the actor.
+/* Binds a future to a name of the actor.  A task that is spawned between the two calls of
+ * actor_hold() and actor_bind_held() can not run before the name is there: its first line in the
+ * trace waits.
  *
  *   handle  filled in but for `path`: copied.  The reference to the future is taken */
 void actor_bind(struct actor *actor, const char *name, const struct handle *handle);
+void actor_hold(struct actor *actor);
+void actor_bind_held(struct actor *actor, const char *name, const struct handle *handle);
+void actor_let_go(struct actor *actor); /* binds nothing */
 
 /* What the actor sees under the name: its own, then its parents'; NULL when it is not bound. */
 const struct handle *actor_find(const struct actor *actor, const char *name);

@@ -93,26 +93,35 @@ static void bind(struct actor *actor, const char *name, sheaf_future *future)
     actor_bind(actor, name, &(struct handle){.future = future});
 }
 
+/* The future that a spawn gave. */
+static void bind_spawned(struct actor *actor, const char *name, sheaf_future *future)
+{
+    actor_bind_held(actor, name, &(struct handle){.future = future});
+}
+
 static struct leave step_spawn(struct actor *actor, const struct statement *s)
 {
     struct actor *child = actor_new(actor->play, actor, s->words[0], s->task);
-    bind(actor, s->words[0],
-         sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.name = child->path), play_body, child));
+    actor_hold(actor);
+    bind_spawned(actor, s->words[0],
+                 sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.name = child->path), play_body, child));
     return goes_on;
 }
 
 static struct leave step_gspawn(struct actor *actor, const struct statement *s, sheaf_group *group)
 {
     struct actor *child = actor_new(actor->play, actor, s->words[0], s->task);
+    actor_hold(actor);
     sheaf_future *future =
         sheaf_group_spawn_with(group, SHEAF_SPAWN_OPTIONS(.name = child->path), play_body, child);
-    if (sheaf_done(future) && sheaf_future_status(future) == SHEAF_CLOSED) {
-        sheaf_error_release(sheaf_future_error(future)); /* looked at */
-        sheaf_release(future);
-        actor_log(actor, "refused %s", s->words[0]);
-    } else {
-        bind(actor, s->words[0], future);
+    if (!sheaf_done(future) || sheaf_future_status(future) != SHEAF_CLOSED) {
+        bind_spawned(actor, s->words[0], future);
+        return goes_on;
     }
+    actor_let_go(actor);
+    sheaf_error_release(sheaf_future_error(future)); /* looked at */
+    sheaf_release(future);
+    actor_log(actor, "refused %s", s->words[0]);
     return goes_on;
 }
 

@@ -143,6 +143,7 @@ class Play:
     def __init__(self, scenario, strict, dice):
         self.tasks = scenario.tasks
         self.dice = dice
+        self.over = False  # a body that is thrown away later does nothing more
         self.lines = []
         self.bound = []  # (path, future)
         self.promises = set()
@@ -224,6 +225,8 @@ class Body:
 
     async def run_block(self, statements):
         for statement in statements:
+            if self.play.over:
+                return
             if self.play.dice:
                 await virtual.interruption(self.play.dice)
             do = getattr(self, "do_" + statement.verb)
@@ -451,6 +454,7 @@ def trace(scenario, seed=None, interrupted=False, strict=False):
         circle = any(map(waits_in_a_circle, asyncio.all_tasks(loop)))
         return CIRCLE if circle else NEVER_ENDS
     finally:
+        play.over = True
         asyncio.set_event_loop(None)
         loop.close()
 
