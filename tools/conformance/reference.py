@@ -13,7 +13,7 @@ import language
 import loop as virtual
 
 NEVER_ENDS = ["stuck"]
-CIRCLE = ["circle"]
+UNUSABLE = ["unusable"]
 
 
 def silence():
@@ -33,8 +33,9 @@ class Left(Exception):
     """`return`: on its way out of the body."""
 
 
-class Circle(BaseException):
-    """Tasks that await each other: asyncio hangs or runs out of stack."""
+class Unusable(BaseException):
+    """What asyncio has no proper answer to: tasks that await each other, at which it hangs or runs
+    out of stack; and a task that others cannot await any more since it once awaited itself."""
 
 
 def error_word(error):
@@ -45,7 +46,7 @@ def error_word(error):
     if isinstance(error, BaseExceptionGroup):
         return "group(" + ",".join(sorted(map(error_word, error.exceptions))) + ")"
     if isinstance(error, RecursionError):
-        raise Circle
+        raise Unusable
     if isinstance(error, (asyncio.InvalidStateError, RuntimeError)):
         return "state"
     raise error
@@ -143,6 +144,7 @@ class Play:
     def __init__(self, scenario, strict, dice):
         self.tasks = scenario.tasks
         self.dice = dice
+        self.unusable = False
         self.over = False  # a body that is thrown away later does nothing more
         self.lines = []
         self.bound = []  # (path, future)
@@ -294,12 +296,19 @@ class Body:
 
     # using them
 
+    def awaitable(self, name):
+        futures = self.find_all([name])
+        for future in futures:
+            if future._asyncio_future_blocking and not future.done():
+                self.play.unusable = True  # it has awaited itself
+        return futures
+
     async def do_await(self, name):
-        for future in self.find_all([name]):
+        for future in self.awaitable(name):
             self.log(f"got {name} {value_text(await future)}")
 
     async def do_wait_for(self, limit, name):
-        for future in self.find_all([name]):
+        for future in self.awaitable(name):
             value = await asyncio.wait_for(future, seconds(limit))
             self.log(f"got {name} {value_text(value)}")
 
@@ -432,7 +441,7 @@ def waits_in_a_circle(task):
 
 
 def trace(scenario, seed=None, interrupted=False, strict=False):
-    """The settled trace as lines; NEVER_ENDS or CIRCLE where there is none.
+    """The settled trace as lines; NEVER_ENDS or UNUSABLE where there is none.
 
     seed: what is ready runs in an order drawn from it.  interrupted: tasks also let others in
     between two statements, and may start at once.  strict: what sheaf does more strictly: nobody
@@ -447,12 +456,12 @@ def trace(scenario, seed=None, interrupted=False, strict=False):
     try:
         loop.run_until_complete(run_main(play))
         loop.run_until_complete(end_left_over(1000 if strict else 1))
-        return play.trace()
-    except (Circle, RecursionError):
-        return CIRCLE
+        return UNUSABLE if play.unusable else play.trace()
+    except (Unusable, RecursionError):
+        return UNUSABLE
     except virtual.NeverEnds:
         circle = any(map(waits_in_a_circle, asyncio.all_tasks(loop)))
-        return CIRCLE if circle else NEVER_ENDS
+        return UNUSABLE if circle else NEVER_ENDS
     finally:
         play.over = True
         asyncio.set_event_loop(None)
@@ -467,7 +476,7 @@ def kind(scenario, plays):
     on the order of simultaneous events, strict ones show what sheaf does more strictly.
     """
     lines = trace(scenario)
-    if lines == CIRCLE or trace(scenario, strict=True) != lines:
+    if lines == UNUSABLE or trace(scenario, strict=True) != lines:
         return "strict", lines
     if any(trace(scenario, seed) != lines for seed in range(plays)):
         return "racy", lines
