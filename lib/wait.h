@@ -65,7 +65,7 @@ void sheaf__wait_unpin(struct sheaf__wait *wait);
 
 /* Ends the sleep of one that nobody is ever to resume; waits for an inspector to let go of it.
  *
- * Requires: it is parked
+ * Requires: it is parked, and the caller has seen the end of the worker that did it
  * Returns:  false when somebody has decided already: `resume` was called, or is about to be */
 bool sheaf__wait_seal(struct sheaf__wait *wait);
 

@@ -11,7 +11,7 @@ struct world {
     sheaf_future *parent;
     sheaf_future *child;
     bool taken;
-    bool ran;                     // the parent's body: the child is then joined
+    bool child_gone;              // nobody holds the child any more
     bool late;                    // the asker comes when the child runs, not before it is awaited
     rl::generic_event near_by[2]; // the moments that are worth asking at
 
@@ -22,7 +22,7 @@ struct world {
         parent = check::make_task(body, this, 1);
         child = check::make_task(child_body, this, 1);
         taken = false;
-        ran = false;
+        child_gone = false;
         late = rl::rand(2);
         for (rl::generic_event &moment : near_by) {
             moment.init(true, false, $);
@@ -38,7 +38,7 @@ struct world {
     static int join_child(void *given, sheaf_value *)
     {
         world *self = static_cast<world *>(given);
-        self->ran = true;
+        self->child_gone = true;
         self->near_by[0].set($);
         return sheaf_join(self->child, NULL);
     }
@@ -64,7 +64,9 @@ struct world {
         }
     }
 
-    void settle(bool child_gone)
+    void first() { run(0, parent); }
+
+    void settle()
     {
         deinit();
         RL_ASSERT(sheaf_done(parent));
@@ -74,44 +76,36 @@ struct world {
     }
 };
 
+template <typename derived_t, rl::thread_id_t threads>
+using scene = check::scene<derived_t, threads, world>;
+
 // The child is called on the parent's stack.
-struct called : check::scenario<called, 2>, world {
+struct called : scene<called, 2> {
     void set_up()
     {
         make(1, join_child);
         sheaf__deque_push(&check::pool->workers[0].deque, &child->job);
     }
 
-    void thread(unsigned index)
-    {
-        if (index == 0) {
-            run(0, parent);
-        } else {
-            ask();
-        }
-    }
-
-    void settle() { world::settle(ran); }
+    void other(unsigned) { ask(); }
 };
 
 // The child runs on another worker while the parent parks for it.
-struct parked : check::scenario<parked, 3>, world {
+struct parked : scene<parked, 3> {
     void set_up() { make(2, join_child); }
 
-    void thread(unsigned index)
+    void other(unsigned index)
     {
-        if (index < 2) {
-            run(index, index ? child : parent);
+        if (index == 1) {
+            run(1, child);
         } else {
             ask();
         }
     }
-
-    void settle() { world::settle(ran); }
 };
 
 // The parent sleeps until somebody hands it something, as at a lock.
-struct sleeping : check::scenario<sleeping, 3>, world {
+struct sleeping : scene<sleeping, 3> {
     struct sheaf__spin *lock;
     struct sheaf__wait *waiter;
     bool open;
@@ -122,13 +116,9 @@ struct sleeping : check::scenario<sleeping, 3>, world {
         lock = check::make<struct sheaf__spin>();
         waiter = nullptr;
         open = false;
-        sheaf_release(child_without_run());
-    }
-
-    sheaf_future *child_without_run()
-    {
         sheaf__task_finish_unrun(child, SHEAF_OK);
-        return child;
+        sheaf_release(child);
+        child_gone = true;
     }
 
     static int sleep(void *given, sheaf_value *)
@@ -166,22 +156,18 @@ struct sleeping : check::scenario<sleeping, 3>, world {
         sheaf__spin_unlock(lock);
     }
 
-    void thread(unsigned index)
+    void other(unsigned index)
     {
-        if (index == 0) {
-            run(0, parent);
-        } else if (index == 1) {
+        if (index == 1) {
             hand_over();
         } else {
             ask();
         }
     }
-
-    void settle() { world::settle(true); }
 };
 
 // Only the request can end the sleep.
-struct asked_only : check::scenario<asked_only, 2>, world {
+struct asked_only : scene<asked_only, 2> {
     void set_up() { make(1, sleep); }
 
     static int sleep(void *given, sheaf_value *)
@@ -196,14 +182,7 @@ struct asked_only : check::scenario<asked_only, 2>, world {
         return sheaf__task_deliver(self->parent);
     }
 
-    void thread(unsigned index)
-    {
-        if (index == 0) {
-            run(0, parent);
-        } else {
-            ask();
-        }
-    }
+    void other(unsigned) { ask(); }
 
     void settle()
     {
@@ -215,7 +194,7 @@ struct asked_only : check::scenario<asked_only, 2>, world {
 
 const check::program PROGRAMS[] = {
     {"called", check::passes<called>, 100},
-    {"parked", check::passes<parked>, 100},
+    {"parked", check::passes<parked>, 300},
     {"sleeping", check::passes<sleeping>, 100},
     {"asked only", check::passes<asked_only>, 100},
 };

@@ -82,6 +82,8 @@ struct world {
         }
     }
 
+    void first() { pop_all(); }
+
     void settle()
     {
         sheaf__deque_check(deque);
@@ -93,8 +95,11 @@ struct world {
     }
 };
 
+template <typename derived_t, rl::thread_id_t threads>
+using scene = check::scene<derived_t, threads, world>;
+
 // Two thieves and an owner that pushes and pops meet at a short deque.
-struct owner_and_thieves : check::scenario<owner_and_thieves, 3>, world {
+struct owner_and_thieves : scene<owner_and_thieves, 3> {
     void set_up()
     {
         make(3);
@@ -102,32 +107,29 @@ struct owner_and_thieves : check::scenario<owner_and_thieves, 3>, world {
         push(1);
     }
 
-    void thread(unsigned index)
+    void first()
     {
-        if (index == 0) {
-            push(2);
-            pop_all();
-        } else {
-            steal();
-        }
+        push(2);
+        pop_all();
     }
 
-    void settle() { world::settle(); }
+    void other(unsigned) { steal(); }
 };
 
 // The owner's pushes alone publish the jobs: no fence follows.
-struct pushes : check::scenario<pushes, 2>, world {
+struct pushes : scene<pushes, 2> {
     void set_up() { make(2); }
 
-    void thread(unsigned index)
+    void first()
     {
-        if (index == 0) {
-            push(0);
-            push(1);
-        } else {
-            steal();
-            steal();
-        }
+        push(0);
+        push(1);
+    }
+
+    void other(unsigned)
+    {
+        steal();
+        steal();
     }
 
     void settle()
@@ -138,7 +140,7 @@ struct pushes : check::scenario<pushes, 2>, world {
 };
 
 // The owner claims from the middle, from the end and pops, against a thief and a foreign claim.
-struct claims : check::scenario<claims, 3>, world {
+struct claims : scene<claims, 3> {
     void set_up()
     {
         make(3);
@@ -147,24 +149,25 @@ struct claims : check::scenario<claims, 3>, world {
         }
     }
 
-    void thread(unsigned index)
+    void first()
     {
-        if (index == 0) {
-            claim(rl::rand(2));
-            claim(rl::rand(3));
-            pop_all();
-        } else if (index == 1) {
+        claim(rl::rand(2));
+        claim(rl::rand(3));
+        pop_all();
+    }
+
+    void other(unsigned index)
+    {
+        if (index == 1) {
             steal();
         } else {
             claim_foreign(rl::rand(3));
         }
     }
-
-    void settle() { world::settle(); }
 };
 
 // A foreign claim against pops alone.
-struct foreign : check::scenario<foreign, 2>, world {
+struct foreign : scene<foreign, 2> {
     void set_up()
     {
         make(2);
@@ -172,21 +175,15 @@ struct foreign : check::scenario<foreign, 2>, world {
         push(1);
     }
 
-    void thread(unsigned index)
+    void other(unsigned)
     {
-        if (index == 0) {
-            pop_all();
-        } else {
-            claim_foreign(0);
-            claim_foreign(1);
-        }
+        claim_foreign(0);
+        claim_foreign(1);
     }
-
-    void settle() { world::settle(); }
 };
 
 // The ring grows, or is full, while thieves make room.
-struct growth : check::scenario<growth, 3>, world {
+struct growth : scene<growth, 3> {
     void set_up()
     {
         make(5);
@@ -194,25 +191,24 @@ struct growth : check::scenario<growth, 3>, world {
         push(1);
     }
 
-    void thread(unsigned index)
+    void first()
     {
-        if (index == 0) {
-            check::no_memory = rl::rand(2);
-            push(2);
-            push(3);
-            push(4);
-            pop_all();
-        } else {
-            steal();
-            steal();
-        }
+        check::no_memory = rl::rand(2);
+        push(2);
+        push(3);
+        push(4);
+        pop_all();
     }
 
-    void settle() { world::settle(); }
+    void other(unsigned)
+    {
+        steal();
+        steal();
+    }
 };
 
 // A thief takes two at once while the owner trims over cleared entries and comes down to them.
-struct trimming : check::scenario<trimming, 2>, world {
+struct trimming : scene<trimming, 2> {
     void set_up()
     {
         make(16);
@@ -224,21 +220,17 @@ struct trimming : check::scenario<trimming, 2>, world {
         }
     }
 
-    void thread(unsigned index)
+    void first()
     {
-        if (index == 0) {
-            claim(15);
-            pop_all();
-        } else {
-            steal();
-        }
+        claim(15);
+        pop_all();
     }
 
-    void settle() { world::settle(); }
+    void other(unsigned) { steal(); }
 };
 
 // What is visited does not leave meanwhile; what is in it is never missed by empty().
-struct visits : check::scenario<visits, 3>, world {
+struct visits : scene<visits, 3> {
     void set_up()
     {
         make(2);
@@ -252,22 +244,18 @@ struct visits : check::scenario<visits, 3>, world {
         RL_ASSERT(self->payload[job - self->jobs]($) == job - self->jobs + 1);
     }
 
-    void thread(unsigned index)
+    void other(unsigned index)
     {
-        if (index == 0) {
-            pop_all();
-        } else if (index == 1) {
+        if (index == 1) {
             sheaf__deque_visit(deque, look, static_cast<world *>(this));
         } else {
             steal();
         }
     }
-
-    void settle() { world::settle(); }
 };
 
 // While nobody takes anything, a deque with a job in it is never empty, whoever freezes it.
-struct emptiness : check::scenario<emptiness, 3>, world {
+struct emptiness : scene<emptiness, 3> {
     void set_up()
     {
         make(2);
@@ -278,11 +266,14 @@ struct emptiness : check::scenario<emptiness, 3>, world {
 
     static void look(void *, struct sheaf__job *) {}
 
-    void thread(unsigned index)
+    void first()
     {
-        if (index == 0) {
-            claim_foreign(1); // it is not there
-        } else if (index == 1) {
+        claim_foreign(1); // it is not there
+    }
+
+    void other(unsigned index)
+    {
+        if (index == 1) {
             sheaf__deque_visit(deque, look, nullptr);
         } else if (sheaf__deque_empty(deque)) {
             RL_ASSERT(!"a deque with a job in it was empty");
@@ -297,7 +288,7 @@ struct emptiness : check::scenario<emptiness, 3>, world {
 };
 
 // Where nobody steals, a claim succeeds, the owner's and a foreign one.
-struct undisturbed : check::scenario<undisturbed, 2>, world {
+struct undisturbed : scene<undisturbed, 2> {
     rl::generic_event pushed;
 
     void set_up()
@@ -306,20 +297,21 @@ struct undisturbed : check::scenario<undisturbed, 2>, world {
         pushed.init(true, false, $);
     }
 
-    void thread(unsigned index)
+    void first()
     {
-        if (index == 0) {
-            for (unsigned i = 0; i < count; i++) {
-                push(i);
-            }
-            RL_ASSERT(sheaf__deque_claim(deque, &jobs[1]));
-            take(&jobs[1]);
-            pushed.set($);
-        } else {
-            pushed.wait(false, false, $);
-            RL_ASSERT(sheaf__deque_claim_foreign(deque, &jobs[2], 8));
-            take(&jobs[2]);
+        for (unsigned i = 0; i < count; i++) {
+            push(i);
         }
+        RL_ASSERT(sheaf__deque_claim(deque, &jobs[1]));
+        take(&jobs[1]);
+        pushed.set($);
+    }
+
+    void other(unsigned)
+    {
+        pushed.wait(false, false, $);
+        RL_ASSERT(sheaf__deque_claim_foreign(deque, &jobs[2], 8));
+        take(&jobs[2]);
     }
 
     void settle()

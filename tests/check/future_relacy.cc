@@ -61,79 +61,53 @@ struct world {
         return status;
     }
 
+    void first() { run(); }
+
     void settle() { RL_ASSERT(check::pool->depot.destroyed == 1); }
 };
 
 world *world::current;
 
+template <typename derived_t, rl::thread_id_t threads>
+using scene = check::scene<derived_t, threads, world>;
+
 // The maker joins while the task ends.
-struct joined : check::scenario<joined, 2>, world {
+struct joined : scene<joined, 2> {
     void set_up() { make(1); }
 
-    void thread(unsigned index)
-    {
-        if (index == 0) {
-            run();
-        } else {
-            RL_ASSERT(join() == SHEAF_OK);
-        }
-    }
-
-    void settle() { world::settle(); }
+    void other(unsigned) { RL_ASSERT(join() == SHEAF_OK); }
 };
 
 // The maker drops its reference while the task ends.
-struct dropped : check::scenario<dropped, 2>, world {
+struct dropped : scene<dropped, 2> {
     void set_up() { make(1); }
 
-    void thread(unsigned index)
-    {
-        if (index == 0) {
-            run();
-        } else {
-            let_go();
-        }
-    }
-
-    void settle() { world::settle(); }
+    void other(unsigned) { let_go(); }
 };
 
 // Two holders, both waiting.
-struct two_waiters : check::scenario<two_waiters, 3>, world {
+struct two_waiters : scene<two_waiters, 3> {
     void set_up() { make(2); }
 
-    void thread(unsigned index)
-    {
-        if (index == 0) {
-            run();
-        } else {
-            RL_ASSERT(join() == SHEAF_OK);
-        }
-    }
-
-    void settle() { world::settle(); }
+    void other(unsigned) { RL_ASSERT(join() == SHEAF_OK); }
 };
 
 // One holder joins, the other lets go.
-struct joined_and_dropped : check::scenario<joined_and_dropped, 3>, world {
+struct joined_and_dropped : scene<joined_and_dropped, 3> {
     void set_up() { make(2); }
 
-    void thread(unsigned index)
+    void other(unsigned index)
     {
-        if (index == 0) {
-            run();
-        } else if (index == 1) {
+        if (index == 1) {
             RL_ASSERT(join() == SHEAF_OK);
         } else {
             let_go();
         }
     }
-
-    void settle() { world::settle(); }
 };
 
 // The only holder retains for another and lets go at once; the other joins.
-struct handed_on : check::scenario<handed_on, 3>, world {
+struct handed_on : scene<handed_on, 3> {
     rl::generic_event handed;
 
     void set_up()
@@ -142,11 +116,9 @@ struct handed_on : check::scenario<handed_on, 3>, world {
         handed.init(true, false, $);
     }
 
-    void thread(unsigned index)
+    void other(unsigned index)
     {
-        if (index == 0) {
-            run();
-        } else if (index == 1) {
+        if (index == 1) {
             sheaf_retain(task);
             handed.set($);
             let_go();
@@ -164,41 +136,26 @@ struct handed_on : check::scenario<handed_on, 3>, world {
 };
 
 // Two holders let go.
-struct dropped_twice : check::scenario<dropped_twice, 3>, world {
+struct dropped_twice : scene<dropped_twice, 3> {
     void set_up() { make(2); }
 
-    void thread(unsigned index)
-    {
-        if (index == 0) {
-            run();
-        } else {
-            let_go();
-        }
-    }
-
-    void settle() { world::settle(); }
+    void other(unsigned) { let_go(); }
 };
 
 // One retains and lets go, without a lock, while the other joins.
-struct retained : check::scenario<retained, 2>, world {
+struct retained : scene<retained, 2> {
     void set_up() { make(1); }
 
-    void thread(unsigned index)
+    void other(unsigned)
     {
-        if (index == 0) {
-            run();
-        } else {
-            sheaf_retain(task);
-            sheaf_release(task);
-            RL_ASSERT(join() == SHEAF_OK);
-        }
+        sheaf_retain(task);
+        sheaf_release(task);
+        RL_ASSERT(join() == SHEAF_OK);
     }
-
-    void settle() { world::settle(); }
 };
 
 // A request that was taken is what the outcome shows.
-struct cancelled : check::scenario<cancelled, 3>, world {
+struct cancelled : scene<cancelled, 3> {
     bool taken;
     int status;
 
@@ -208,11 +165,9 @@ struct cancelled : check::scenario<cancelled, 3>, world {
         taken = false;
     }
 
-    void thread(unsigned index)
+    void other(unsigned index)
     {
-        if (index == 0) {
-            run();
-        } else if (index == 1) {
+        if (index == 1) {
             status = join();
         } else {
             taken = sheaf_cancel(task);
@@ -228,14 +183,12 @@ struct cancelled : check::scenario<cancelled, 3>, world {
 };
 
 // An inspector holds a running task in place, or misses it, while it is joined.
-struct inspected : check::scenario<inspected, 3>, world {
+struct inspected : scene<inspected, 3> {
     void set_up() { make(1); }
 
-    void thread(unsigned index)
+    void other(unsigned index)
     {
-        if (index == 0) {
-            run();
-        } else if (index == 1) {
+        if (index == 1) {
             RL_ASSERT(join() == SHEAF_OK);
         } else {
             struct sheaf__task_list list;
@@ -244,8 +197,6 @@ struct inspected : check::scenario<inspected, 3>, world {
             sheaf__tasks_forget(&list);
         }
     }
-
-    void settle() { world::settle(); }
 };
 
 const check::program PROGRAMS[] = {
@@ -265,7 +216,7 @@ const char *const REQUIRED[] = {
     "sheaf__future_done: load_acq &future->job.word -> relaxed",
     "revoke: fence_heavy -> dropped",
     "sheaf__future_finish: store_rlx &future->job.state -> skipped",
-    "sheaf__future_finish_locked: store_rlx &future->job.at.status -> skipped",
+    "end_locked: store_rlx &future->job.at.status -> skipped",
     "publish_done: cas_weak_acq_rel &future->job.word -> acquire",
     "sheaf__finish_biased: store_rlx &future->job.state -> skipped",
     "sheaf__finish_biased: fence_light -> dropped",

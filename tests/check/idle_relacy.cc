@@ -29,7 +29,8 @@ struct pool {
     SHEAF__ATOMIC(uint32_t) ended;
 };
 
-// Two workers and, as thread 2, somebody from outside.  derived_t::body runs a job.
+// Two workers and, as thread 2, somebody from outside: derived_t::outside; derived_t::body runs a
+// job.
 template <typename derived_t> struct world : check::scenario<derived_t, WORKERS + 1> {
     struct pool *pool;
     unsigned wanted;
@@ -136,7 +137,7 @@ template <typename derived_t> struct world : check::scenario<derived_t, WORKERS 
         int at = (int)(job - pool->jobs);
         RL_ASSERT(payload[at]($) == at + 1);
         payload[at]($) = -1;
-        this->self().body(self, (unsigned)at);
+        this->derived().body(self, (unsigned)at);
         if (sheaf__add_acq_rel(&pool->ended, 1) + 1 == wanted) {
             stop();
         }
@@ -160,6 +161,17 @@ template <typename derived_t> struct world : check::scenario<derived_t, WORKERS 
         sheaf__idle_announce(&pool->idle);
     }
 
+    void thread(unsigned index)
+    {
+        if (index < WORKERS) {
+            this->derived().worker(index);
+        } else {
+            this->derived().outside();
+        }
+    }
+
+    void worker(unsigned self) { work(self); }
+
     // Waits until the other job runs too: both workers have to be up.
     void meet(unsigned mine, unsigned other)
     {
@@ -173,14 +185,10 @@ template <typename derived_t> struct world : check::scenario<derived_t, WORKERS 
 struct submissions : world<submissions> {
     void set_up() { make(2); }
 
-    void thread(unsigned index)
+    void outside()
     {
-        if (index < WORKERS) {
-            work(index);
-        } else {
-            submit(0);
-            submit(1);
-        }
+        submit(0);
+        submit(1);
     }
 
     void body(unsigned, unsigned at) { meet(at, 1 - at); }
@@ -190,12 +198,8 @@ struct submissions : world<submissions> {
 struct chained : world<chained> {
     void set_up() { make(2); }
 
-    void thread(unsigned index)
+    void outside()
     {
-        if (index < WORKERS) {
-            work(index);
-            return;
-        }
         payload[0]($) = 1;
         payload[1]($) = 2;
         pool->jobs[0].up.next = &pool->jobs[1];
@@ -219,26 +223,26 @@ struct last_searcher : world<last_searcher> {
         sheaf__runq_push(&pool->inject, &pool->jobs[0]);
     }
 
-    void thread(unsigned index)
+    void worker(unsigned self)
     {
-        if (index == 0) {
+        if (self == 0) {
             struct sheaf__job *job = sheaf__runq_pop(&pool->inject);
             if (sheaf__idle_search_end(&pool->idle) && has_work(0)) {
                 sheaf__idle_wake_one(&pool->idle);
             }
             run(0, job);
             work(0);
-        } else if (index == 1) {
+        } else {
             sheaf__idle_sleep(&pool->bunks[1]);
             struct sheaf__job *job = search_on(1);
             if (job) {
                 run(1, job);
             }
             work(1);
-        } else {
-            submit(1);
         }
     }
+
+    void outside() { submit(1); }
 
     void body(unsigned, unsigned at) { meet(at, 1 - at); }
 };
@@ -247,14 +251,7 @@ struct last_searcher : world<last_searcher> {
 struct spawned : world<spawned> {
     void set_up() { make(2); }
 
-    void thread(unsigned index)
-    {
-        if (index < WORKERS) {
-            work(index);
-        } else {
-            submit(0);
-        }
-    }
+    void outside() { submit(0); }
 
     void body(unsigned self, unsigned at)
     {
@@ -271,12 +268,8 @@ struct spawned : world<spawned> {
 struct pinned : world<pinned> {
     void set_up() { make(2); }
 
-    void thread(unsigned index)
+    void outside()
     {
-        if (index < WORKERS) {
-            work(index);
-            return;
-        }
         submit(0);
         payload[1]($) = 2;
         sheaf__runq_push(&pool->pinned[0], &pool->jobs[1]);

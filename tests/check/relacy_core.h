@@ -191,6 +191,18 @@ uint32_t sheaf__worker_park(struct sheaf__worker *worker)
     return sheaf__wait_reason(&fiber->wait);
 }
 
+/* Nothing here has a limit. */
+uint32_t sheaf__worker_park_overdue(struct sheaf__worker *)
+{
+    RL_ASSERT(!"overdue");
+    return SHEAF__WAIT_TIMEOUT;
+}
+
+int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *)
+{
+    return 0;
+}
+
 /* lib/task.c in small: no options, no extra part, no clock. */
 bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future)
 {
@@ -244,6 +256,11 @@ bool sheaf__task_is_hidden(const sheaf_future *)
 {
     return false;
 }
+bool sheaf__node_is_callback(const struct sheaf__node *)
+{
+    return false;
+}
+void sheaf__drain_commit(struct sheaf__node *, sheaf_future *) {}
 void sheaf__drain_free(struct sheaf__drain *) {}
 void sheaf__drain_unlink(sheaf_future *, struct sheaf__node *) {}
 void sheaf__locals_release(struct sheaf__locals *) {}

@@ -457,28 +457,43 @@ inline void execution_end()
     mutexes.clear();
 }
 
-/* A scenario: derived_t has set_up(), thread(index) and settle(), which asserts what must hold when
- * all threads have ended. */
+/* A scenario: derived_t has set_up(); first() and other(index), which thread 0 and the others run;
+ * and settle(), which asserts what must hold when all threads have ended. */
 template <typename derived_t, rl::thread_id_t threads>
 struct scenario : rl::test_suite<derived_t, threads> {
     scenario() { execution_begin(); }
     ~scenario() { execution_end(); }
 
-    derived_t &self() { return *static_cast<derived_t *>(this); }
+    derived_t &derived() { return *static_cast<derived_t *>(this); }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            derived().first();
+        } else {
+            derived().other(index);
+        }
+    }
 
     void before()
     {
         setting_up = true;
-        self().set_up();
+        derived().set_up();
         setting_up = false;
     }
 
     void after()
     {
         setting_up = true;
-        self().settle();
+        derived().settle();
         setting_up = false;
     }
+};
+
+/* A scenario of a check whose scenarios share the parts in world_t, first() and settle() for
+ * instance. */
+template <typename derived_t, rl::thread_id_t threads, typename world_t>
+struct scene : scenario<derived_t, threads>, world_t {
 };
 
 } // namespace check

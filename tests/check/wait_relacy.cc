@@ -70,6 +70,8 @@ struct world {
         }
     }
 
+    void first() { sleep(); }
+
     void settle()
     {
         RL_ASSERT(wins == 1);
@@ -79,39 +81,72 @@ struct world {
 
 world *world::current;
 
+template <typename derived_t, rl::thread_id_t threads>
+using scene = check::scene<derived_t, threads, world>;
+
 // Three ends of one sleep.
-struct wakers : check::scenario<wakers, 4>, world {
+struct wakers : scene<wakers, 4> {
     void set_up() { make(); }
 
-    void thread(unsigned index)
-    {
-        if (index == 0) {
-            sleep();
-        } else {
-            wake(index << 2);
-        }
-    }
-
-    void settle() { world::settle(); }
+    void other(unsigned index) { wake(index << 2); }
 };
 
 // An inspector holds the sleeper while it is woken.
-struct pinned : check::scenario<pinned, 3>, world {
+struct pinned : scene<pinned, 3> {
     void set_up() { make(); }
 
-    void thread(unsigned index)
+    void other(unsigned index)
     {
-        if (index == 0) {
-            sleep();
-        } else if (index == 1) {
+        if (index == 1) {
             wake(SHEAF__WAIT_DONE);
         } else {
             inspect();
             inspect();
         }
     }
+};
 
-    void settle() { world::settle(); }
+// A sleeper of an abandoned pool: nobody resumes it, or somebody had decided before.  It parks before
+// it is sealed, as when all workers have left.
+struct sealed : scene<sealed, 4> {
+    rl::var<int> left; // by the sleeper's worker, at the end
+    rl::generic_event parked;
+    bool seal_won;
+
+    void set_up()
+    {
+        make();
+        left($) = 0;
+        parked.init(true, false, $);
+    }
+
+    void first()
+    {
+        stack($) = 1;
+        sheaf__wait_parked(&self->wait);
+        left($) = 1;
+        parked.set($);
+    }
+
+    void other(unsigned index)
+    {
+        if (index == 1) {
+            parked.wait(false, false, $);
+            seal_won = sheaf__wait_seal(&self->wait);
+            RL_ASSERT(left($) == 1);
+        } else if (index == 2) {
+            wake(SHEAF__WAIT_DONE);
+        } else {
+            inspect();
+        }
+    }
+
+    void settle()
+    {
+        parked.deinit($);
+        RL_ASSERT(wins + seal_won == 1);
+        RL_ASSERT(resumes == wins);
+    }
 };
 
 // A thread that sleeps with a limit: its frame may go when it has come back.
@@ -128,17 +163,18 @@ struct timed : check::scenario<timed, 2> {
         brought($) = 0;
     }
 
-    void thread(unsigned index)
+    void first()
     {
-        if (index == 0) {
-            reason = sheaf__thread_wait_sleep(self, 1);
-            if (reason == SHEAF__WAIT_DONE) {
-                RL_ASSERT(brought($) == 1);
-            }
-        } else {
-            brought($) = 1;
-            won = sheaf__wake(&self->wait, SHEAF__WAIT_DONE);
+        reason = sheaf__thread_wait_sleep(self, 1);
+        if (reason == SHEAF__WAIT_DONE) {
+            RL_ASSERT(brought($) == 1);
         }
+    }
+
+    void other(unsigned)
+    {
+        brought($) = 1;
+        won = sheaf__wake(&self->wait, SHEAF__WAIT_DONE);
     }
 
     void settle() { RL_ASSERT(reason == (won ? SHEAF__WAIT_DONE : SHEAF__WAIT_TIMEOUT)); }
@@ -147,6 +183,7 @@ struct timed : check::scenario<timed, 2> {
 const check::program PROGRAMS[] = {
     {"wakers", check::passes<wakers>, 100},
     {"pinned", check::passes<pinned>, 100},
+    {"sealed", check::passes<sealed>, 100},
     {"timed", check::passes<timed>, 100},
 };
 
