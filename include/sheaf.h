@@ -11,7 +11,9 @@
 #include <sheaf/gather.h>
 #include <sheaf/group.h>
 #include <sheaf/pool.h>
+#include <sheaf/queue.h>
 #include <sheaf/runner.h>
+#include <sheaf/select.h>
 #include <sheaf/sync.h>
 #include <sheaf/task.h>
 #include <sheaf/time.h>

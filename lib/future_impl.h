@@ -442,6 +442,9 @@ sheaf_future *sheaf__task_make(const sheaf_spawn_options *options, sheaf_fn *fn,
 bool sheaf__task_start(sheaf_future *task);
 void sheaf__task_discard(sheaf_future *task, int status);
 
+/* A spawn that makes no task: its argument is given up like that of a task that never runs. */
+sheaf_future *sheaf__spawn_fail(const sheaf_spawn_options *options, void *arg, int status);
+
 /* Options as the library knows them, from those of a caller that knows fewer; NULL: all defaults.
  * Returns: SHEAF_OK, SHEAF_INVALID */
 int sheaf__spawn_options(const sheaf_spawn_options *given, sheaf_spawn_options *options);

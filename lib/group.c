@@ -273,10 +273,7 @@ static int spawn_member(struct sheaf__group *group, const sheaf_spawn_options *o
 {
     struct sheaf__group_member *member = sheaf__alloc_zeroed(sizeof *member);
     if (!member) {
-        if (options->arg_drop) {
-            options->arg_drop(arg);
-        }
-        *future = sheaf__future_failed(SHEAF_NOMEM);
+        *future = sheaf__spawn_fail(options, arg, SHEAF_NOMEM);
         return SHEAF_NOMEM;
     }
     member->node.notify = notify_member;
@@ -293,9 +290,14 @@ static int spawn_into(sheaf_group *handle, const sheaf_spawn_options *given, she
 {
     struct sheaf__group *group = sheaf__group_of(handle);
     sheaf_spawn_options options;
-    if (!group || sheaf__spawn_options(given, &options)) {
-        *future = sheaf__future_failed(SHEAF_INVALID);
-        return SHEAF_INVALID;
+    int status = sheaf__spawn_options(given, &options);
+    if (!group && status == SHEAF_OK) {
+        sheaf__spawn_fail(&options, arg, SHEAF_INVALID);
+        status = SHEAF_INVALID;
+    }
+    if (status != SHEAF_OK) {
+        *future = sheaf__future_failed(status);
+        return status;
     }
     options.pool = options.pool ? options.pool : group->pool;
     return spawn_member(group, &options, fn, arg, future);

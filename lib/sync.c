@@ -1,42 +1,29 @@
-/* Mutex and condition over the one wait protocol.
+/* Mutex and condition, over lines of waiters (lib/waiters.h).
  *
- * A mutex is a state word and a ring of waiters.  The word's GUARD bit is a spin lock over the
- * ring; an uncontended lock or unlock is one compare-and-swap that does not touch it.
+ * A mutex is a state word and a line.  The word's GUARD bit is a spin lock over the line; an
+ * uncontended lock or unlock is one compare-and-swap that does not touch it.
  *
- *     state = HELD | GUARD | QUEUED        QUEUED: the ring is not empty
+ *     state = HELD | GUARD | QUEUED        QUEUED: the line is not empty
  *
- * Hand-over: unlock takes the oldest waiter off the ring and wakes it with the mutex still HELD;
- * the mutex is the waiter's from that moment.  A waiter that finds itself chosen and cancelled at
- * once passes it on (P8).  A waiter whose wake-up fails has been cancelled or timed out already; it
- * is off the ring, and finds that out under the guard.
+ * Hand-over: unlock chooses the oldest waiter with the mutex still HELD; the mutex is the waiter's
+ * from that moment.  A waiter that finds itself chosen and cancelled at once passes it on (P8).
  *
- * A notified waiter of a condition moves from the condition's ring to that of its mutex in one step
- * under both guards, the condition's first (no stampede).  `on` says on which ring a node is. */
+ * A notified waiter of a condition moves from the condition's line to that of its mutex in one step
+ * under both guards, the condition's first (no stampede). */
 #include <sheaf/sync.h>
 
-#include "lib/future_impl.h"
+#include "lib/spin.h"
+#include "lib/waitables.h"
 
 #define HELD 1U
 #define GUARD 2U
 #define QUEUED 4U
 
-enum ring { ON_NONE = 0, ON_MUTEX, ON_COND };
-
-struct mutex;
-
-struct waiter {
-    struct waiter *next; /* guarded by the guard of the ring */
-    struct waiter *previous;
-    struct sheaf__wait *wait;
-    struct mutex *mutex;       /* of a condition's waiter */
-    SHEAF__ATOMIC(uint8_t) on; /* enum ring; written under the guard of the ring left and entered */
-};
-
 /* What lies in a sheaf_mutex and in a sheaf_cond. */
 struct mutex {
     SHEAF__ATOMIC(uint32_t) state;
     uint32_t spare;
-    struct waiter *first; /* ring, guarded by GUARD, valid if QUEUED */
+    struct sheaf__line line; /* guarded by GUARD */
 };
 
 _Static_assert(sizeof(struct mutex) == sizeof(sheaf_mutex), "the public struct has the room");
@@ -52,7 +39,7 @@ static struct mutex *of_cond(sheaf_cond *cond)
     return (struct mutex *)(void *)cond;
 }
 
-/* ---------------------------------------------------------------- rings */
+/* ---------------------------------------------------------------- guards and lines */
 
 static void take_guard(struct mutex *mutex)
 {
@@ -71,50 +58,34 @@ static void drop_guard(struct mutex *mutex)
 }
 
 /* Requires: the guard is held */
-static void enqueue(struct mutex *mutex, struct waiter *waiter, enum ring ring)
+static enum sheaf__look enqueue(struct mutex *mutex, struct sheaf__waiter *waiter)
 {
-    if (sheaf__load_rlx(&mutex->state) & QUEUED) {
-        waiter->next = mutex->first;
-        waiter->previous = mutex->first->previous;
-        waiter->previous->next = waiter;
-        mutex->first->previous = waiter;
-    } else {
-        waiter->next = waiter;
-        waiter->previous = waiter;
-        mutex->first = waiter;
+    enum sheaf__look look = sheaf__waiter_queue(waiter, &mutex->line);
+    if (look == SHEAF__LOOK_QUEUED) {
         sheaf__or_rlx(&mutex->state, QUEUED);
     }
-    sheaf__store_rlx(&waiter->on, (uint8_t)ring);
+    return look;
 }
 
-/* Requires: the guard is held and the waiter is on the ring */
-static void dequeue(struct mutex *mutex, struct waiter *waiter)
+/* The line may have become empty.  Requires: the guard is held */
+static void note_removal(struct mutex *mutex)
 {
-    if (waiter->next == waiter) {
+    if (sheaf__line_empty(&mutex->line)) {
         sheaf__and_rel(&mutex->state, ~QUEUED);
-    } else {
-        waiter->previous->next = waiter->next;
-        waiter->next->previous = waiter->previous;
-        if (mutex->first == waiter) {
-            mutex->first = waiter->next;
-        }
     }
-    sheaf__store_rlx(&waiter->on, ON_NONE);
 }
 
-/* Requires: the guard is held, the mutex is HELD by the caller.  Hands it to the oldest live
- * waiter, or sets it free.  A woken waiter may be gone on return. */
-static void hand_over(struct mutex *mutex)
+/* Takes the waiter out if it is in this line.  Returns: whether it was */
+static bool leave(struct mutex *mutex, struct sheaf__waiter *waiter)
 {
-    while (sheaf__load_rlx(&mutex->state) & QUEUED) {
-        struct waiter *waiter = mutex->first;
-        struct sheaf__wait *wait = waiter->wait;
-        dequeue(mutex, waiter);
-        if (sheaf__wake(wait, SHEAF__WAIT_DONE)) {
-            return;
-        }
+    take_guard(mutex);
+    bool waiting = sheaf__line_has(&mutex->line, waiter);
+    if (waiting) {
+        sheaf__line_remove(&mutex->line, waiter);
+        note_removal(mutex);
     }
-    sheaf__and_rel(&mutex->state, ~HELD);
+    drop_guard(mutex);
+    return waiting;
 }
 
 /* ---------------------------------------------------------------- mutex */
@@ -126,20 +97,8 @@ static bool try_lock(struct mutex *mutex)
     return sheaf__cas_acq_rel(&mutex->state, &state, HELD);
 }
 
-/* Takes the mutex, or gets in line.  Returns: whether it was free */
-static bool lock_or_queue(struct mutex *mutex, struct waiter *waiter)
-{
-    take_guard(mutex);
-    bool taken = !(sheaf__load_rlx(&mutex->state) & HELD);
-    if (taken) {
-        sheaf__or_acq_rel(&mutex->state, HELD);
-    } else {
-        enqueue(mutex, waiter, ON_MUTEX);
-    }
-    drop_guard(mutex);
-    return taken;
-}
-
+/* Requires: the mutex is HELD by the caller.  Hands it to the oldest live waiter, or sets it free.
+ */
 static void unlock(struct mutex *mutex)
 {
     uint32_t state = HELD;
@@ -147,70 +106,49 @@ static void unlock(struct mutex *mutex)
         return;
     }
     take_guard(mutex);
-    hand_over(mutex);
+    bool handed = sheaf__line_choose(&mutex->line, SHEAF_OK);
+    note_removal(mutex);
+    if (!handed) {
+        sheaf__and_rel(&mutex->state, ~HELD);
+    }
     drop_guard(mutex);
 }
 
-/* Gets out of line after a wait that did not end with the mutex. */
-static void leave_ring(struct mutex *mutex, struct waiter *waiter)
+static enum sheaf__look look_at_mutex(struct sheaf__waiter *waiter)
 {
+    struct mutex *mutex = waiter->object;
+    enum sheaf__look look = SHEAF__LOOK_NOTHING;
     take_guard(mutex);
-    if (sheaf__load_rlx(&waiter->on) == ON_MUTEX) {
-        dequeue(mutex, waiter);
+    if (sheaf__load_rlx(&mutex->state) & HELD) {
+        look = enqueue(mutex, waiter);
+    } else if (sheaf__waiter_claim(waiter, SHEAF_OK)) {
+        sheaf__or_acq_rel(&mutex->state, HELD);
+        look = SHEAF__LOOK_TAKEN;
     }
     drop_guard(mutex);
+    return look;
 }
 
-/* What a finished sleep means: the mutex is held, or the waiter has left.
- *
- *   taken  receives whether it is held
- *
- * Returns: SHEAF_OK, SHEAF_TIMEOUT, SHEAF_CANCELLED; with SHEAF_OK and no mutex the request that
- *          ended the sleep was withdrawn */
-static int settle_lock(struct mutex *mutex, struct waiter *waiter, struct sheaf__sleep *sleep,
-                       uint32_t reason, bool *taken)
+static void leave_mutex(struct sheaf__waiter *waiter)
 {
-    *taken = sleep->handed;
-    if (!sleep->handed) {
-        leave_ring(mutex, waiter);
-    }
-    if (reason == SHEAF__WAIT_DONE) {
-        return SHEAF_OK;
-    }
-    int status = reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : sheaf__task_deliver(sleep->task);
-    if (status != SHEAF_OK && sleep->handed) {
-        unlock(mutex);
-        *taken = false;
-    }
-    return status;
+    leave(waiter->object, waiter);
 }
 
-/* One pass at the mutex.  Returns: as settle_lock(); SHEAF_NOMEM */
-static int lock_once(struct mutex *mutex, sheaf_time deadline, bool deaf, bool *taken)
+static void decline_mutex(struct sheaf__waiter *waiter)
 {
-    struct sheaf__sleep sleep;
-    struct waiter waiter = {.mutex = mutex};
-    SHEAF_TRY(deaf ? sheaf__sleep_begin_deaf(&sleep)
-                   : sheaf__sleep_begin(&sleep, "a mutex", deadline));
-    waiter.wait = sleep.wait;
-    *taken = lock_or_queue(mutex, &waiter);
-    if (*taken) {
-        sheaf__sleep_abandon(&sleep);
-        return SHEAF_OK;
-    }
-    uint32_t reason = sheaf__sleep_end(&sleep);
-    return settle_lock(mutex, &waiter, &sleep, reason, taken);
+    unlock(waiter->object);
 }
 
-/* Takes the mutex whatever requests come: a sleep that nothing interrupts needs no memory in a
- * task, and in a thread only what the system gives for a condition variable. */
-static void lock_deaf(struct mutex *mutex)
+const struct sheaf__waitable sheaf__mutex_waitable = {
+    .what = "a mutex",
+    .look = look_at_mutex,
+    .leave = leave_mutex,
+    .decline = decline_mutex,
+};
+
+static struct sheaf__waiter waiter_of(struct mutex *mutex)
 {
-    unsigned turns = 0;
-    bool taken = try_lock(mutex);
-    while (!taken && lock_once(mutex, SHEAF_FOREVER, true, &taken) != SHEAF_OK) {
-        sheaf__spin_wait(&turns);
-    }
+    return (struct sheaf__waiter){.kind = &sheaf__mutex_waitable, .object = mutex};
 }
 
 int sheaf_lock_until(sheaf_mutex *given, sheaf_time deadline)
@@ -219,12 +157,11 @@ int sheaf_lock_until(sheaf_mutex *given, sheaf_time deadline)
         return SHEAF_INVALID;
     }
     struct mutex *mutex = of_mutex(given);
-    bool taken = try_lock(mutex);
-    while (!taken) {
-        /* A request that was withdrawn between its wake-up and its delivery ends nothing. */
-        SHEAF_TRY(lock_once(mutex, deadline, false, &taken));
+    if (try_lock(mutex)) {
+        return SHEAF_OK;
     }
-    return SHEAF_OK;
+    struct sheaf__waiter waiter = waiter_of(mutex);
+    return sheaf__waiter_wait(&waiter, deadline);
 }
 
 int sheaf_lock(sheaf_mutex *mutex)
@@ -261,15 +198,14 @@ bool sheaf_locked(const sheaf_mutex *mutex)
  * the mutex if that is free. */
 static void notify_first(struct mutex *cond)
 {
-    struct waiter *waiter = cond->first;
-    struct mutex *mutex = waiter->mutex;
-    dequeue(cond, waiter);
+    struct sheaf__waiter *waiter = sheaf__line_pop(&cond->line);
+    struct mutex *mutex = waiter->object;
     take_guard(mutex);
     if (sheaf__load_rlx(&mutex->state) & HELD) {
-        enqueue(mutex, waiter, ON_MUTEX);
+        enqueue(mutex, waiter);
     } else {
         sheaf__or_acq_rel(&mutex->state, HELD);
-        if (!sheaf__wake(waiter->wait, SHEAF__WAIT_DONE)) {
+        if (!sheaf__waiter_choose(waiter, SHEAF_OK)) {
             sheaf__and_rel(&mutex->state, ~HELD);
         }
     }
@@ -287,9 +223,10 @@ void sheaf_cond_notify(sheaf_cond *given, size_t count)
         return;
     }
     take_guard(cond);
-    while (count-- > 0 && (sheaf__load_rlx(&cond->state) & QUEUED)) {
+    while (count-- > 0 && !sheaf__line_empty(&cond->line)) {
         notify_first(cond);
     }
+    note_removal(cond);
     drop_guard(cond);
 }
 
@@ -304,30 +241,30 @@ enum fate {
     NOTIFIED /* chosen, but cancelled or out of time before the mutex came */
 };
 
-/* Takes the waiter off whatever ring it is on. */
-static enum fate leave_cond(struct mutex *cond, struct waiter *waiter)
+/* Takes the waiter out of whatever line it is in. */
+static enum fate leave_cond(struct mutex *cond, struct sheaf__waiter *waiter)
 {
-    take_guard(cond);
-    bool waiting = sheaf__load_rlx(&waiter->on) == ON_COND;
-    if (waiting) {
-        dequeue(cond, waiter);
-    }
-    drop_guard(cond);
-    if (waiting) {
+    if (leave(cond, waiter)) {
         return NOT_NOTIFIED;
     }
-    leave_ring(waiter->mutex, waiter);
+    leave(waiter->object, waiter);
     return NOTIFIED;
 }
 
+static void lock_deaf(struct mutex *mutex)
+{
+    struct sheaf__waiter waiter = waiter_of(mutex);
+    sheaf__waiter_wait_deaf(&waiter);
+}
+
 /* Takes the mutex again; a request that comes meanwhile is raised once it is held. */
-static int come_back(struct mutex *cond, struct waiter *waiter, struct sheaf__sleep *sleep,
+static int come_back(struct mutex *cond, struct sheaf__waiter *waiter, struct sheaf__sleep *sleep,
                      uint32_t reason)
 {
     enum fate fate = NOTIFIED;
     if (!sleep->handed) {
         fate = leave_cond(cond, waiter);
-        lock_deaf(waiter->mutex);
+        lock_deaf(waiter->object);
     }
     if (reason == SHEAF__WAIT_TIMEOUT && fate == NOTIFIED) {
         reason = SHEAF__WAIT_DONE;
@@ -349,15 +286,15 @@ int sheaf_cond_wait_until(sheaf_cond *given, sheaf_mutex *held, sheaf_time deadl
     }
     struct mutex *cond = of_cond(given);
     struct mutex *mutex = of_mutex(held);
-    if (!(sheaf__load_rlx(&mutex->state) & HELD)) {
+    if (!sheaf_locked(held)) {
         return SHEAF_STATE;
     }
     struct sheaf__sleep sleep;
-    struct waiter waiter = {.mutex = mutex};
+    struct sheaf__waiter waiter = waiter_of(mutex);
     SHEAF_TRY(sheaf__sleep_begin(&sleep, "a condition", deadline));
     waiter.wait = sleep.wait;
     take_guard(cond);
-    enqueue(cond, &waiter, ON_COND);
+    enqueue(cond, &waiter);
     drop_guard(cond);
     unlock(mutex);
     uint32_t reason = sheaf__sleep_end(&sleep);
@@ -367,4 +304,28 @@ int sheaf_cond_wait_until(sheaf_cond *given, sheaf_mutex *held, sheaf_time deadl
 int sheaf_cond_wait(sheaf_cond *cond, sheaf_mutex *mutex)
 {
     return sheaf_cond_wait_until(cond, mutex, SHEAF_FOREVER);
+}
+
+int sheaf_cond_wait_for_until(sheaf_cond *cond, sheaf_mutex *mutex, sheaf_predicate_fn *predicate,
+                              void *arg, sheaf_time deadline)
+{
+    if (!cond || !mutex || !predicate) {
+        return SHEAF_INVALID;
+    }
+    if (!sheaf_locked(mutex)) {
+        return SHEAF_STATE;
+    }
+    int status = SHEAF_OK;
+    bool holds = predicate(arg);
+    while (!holds && status == SHEAF_OK) {
+        status = sheaf_cond_wait_until(cond, mutex, deadline);
+        holds = (status == SHEAF_OK || status == SHEAF_TIMEOUT) && predicate(arg);
+    }
+    return holds ? SHEAF_OK : status;
+}
+
+int sheaf_cond_wait_for(sheaf_cond *cond, sheaf_mutex *mutex, sheaf_predicate_fn *predicate,
+                        void *arg)
+{
+    return sheaf_cond_wait_for_until(cond, mutex, predicate, arg, SHEAF_FOREVER);
 }

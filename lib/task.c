@@ -57,7 +57,7 @@ SHEAF__COLD bool sheaf__task_may_start(sheaf_future *task, void *arg)
 }
 
 /* A spawn that makes no task: its argument is given up like that of a task that never runs. */
-static sheaf_future *fail_spawn(const sheaf_spawn_options *options, void *arg, int status)
+sheaf_future *sheaf__spawn_fail(const sheaf_spawn_options *options, void *arg, int status)
 {
     if (options->arg_drop) {
         options->arg_drop(arg);
@@ -280,17 +280,17 @@ sheaf_future *sheaf__task_make(const sheaf_spawn_options *options, sheaf_fn *fn,
     sheaf_future *maker = sheaf__worker_current(worker);
     sheaf_pool *pool = options->pool ? options->pool : worker ? worker->pool : sheaf_pool_default();
     if (!options_fit(options, fn, arg)) {
-        return fail_spawn(options, arg, SHEAF_INVALID);
+        return sheaf__spawn_fail(options, arg, SHEAF_INVALID);
     }
     sheaf_future *future = pool ? sheaf__future_new(pool, worker) : NULL;
     if (!future) {
-        return fail_spawn(options, arg, SHEAF_NOMEM);
+        return sheaf__spawn_fail(options, arg, SHEAF_NOMEM);
     }
     sheaf__record_fill(future, flags_of(options), born(worker, pool) | SHEAF__WORD_EXTRA);
     future->extra = new_extra(options, &arg);
     if (!future->extra) {
         sheaf__depot_give(&pool->depot, future);
-        return fail_spawn(options, arg, SHEAF_NOMEM);
+        return sheaf__spawn_fail(options, arg, SHEAF_NOMEM);
     }
     future->fn = inherit(future, maker, fn);
     future->in.arg = arg;
