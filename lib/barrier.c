@@ -75,6 +75,9 @@ static void leave_barrier(struct sheaf__waiter *waiter)
     if (sheaf__line_has(&barrier->line, waiter)) {
         sheaf__line_remove(&barrier->line, waiter);
         barrier->waiting--;
+    } else {
+        /* Its round has ended with it, whatever has ended its sleep. */
+        waiter->chosen = true;
     }
     sheaf__spin_unlock(&barrier->guard);
 }

@@ -113,7 +113,15 @@ int sheaf_event_clear(sheaf_event *given)
 bool sheaf_event_is_set(const sheaf_event *event)
 {
     /* acquire: pairs with the release in set(). */
-    return event && sheaf__load_acq(&of(event)->set);
+    if (!event || !sheaf__load_acq(&of(event)->set)) {
+        return false;
+    }
+    /* Whoever has set it may still hold the guard, and the event is free to go on return. */
+    unsigned turns = 0;
+    while (sheaf__load_acq(&of(event)->guard.held)) {
+        sheaf__spin_wait(&turns);
+    }
+    return true;
 }
 
 int sheaf_event_wait_until(sheaf_event *event, sheaf_time deadline)

@@ -430,7 +430,7 @@ static enum sheaf__look look_for_nobody(struct sheaf__waiter *waiter)
     return look;
 }
 
-/* Also waits until the last one has let go of the guard. */
+/* No request and no time ends this wait: it was chosen, and out of the line before that. */
 static void leave_closers(struct sheaf__waiter *waiter)
 {
     struct queue *queue = waiter->object;
@@ -442,7 +442,6 @@ static const struct sheaf__waitable close_waitable = {
     .what = "a queue to be left",
     .look = look_for_nobody,
     .leave = leave_closers,
-    .lingers = true,
 };
 
 /* ---------------------------------------------------------------- opening and closing */

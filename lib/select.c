@@ -80,7 +80,6 @@ static const struct sheaf__waitable future_waitable = {
     .what = "one of several things",
     .look = look_at_future,
     .leave = leave_future,
-    .lingers = true,
 };
 
 /* ---------------------------------------------------------------- cases */

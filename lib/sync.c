@@ -261,9 +261,8 @@ static void lock_deaf(struct mutex *mutex)
 static int come_back(struct mutex *cond, struct sheaf__waiter *waiter, struct sheaf__sleep *sleep,
                      uint32_t reason)
 {
-    enum fate fate = NOTIFIED;
+    enum fate fate = leave_cond(cond, waiter);
     if (!sleep->handed) {
-        fate = leave_cond(cond, waiter);
         lock_deaf(waiter->object);
     }
     if (reason == SHEAF__WAIT_TIMEOUT && fate == NOTIFIED) {

@@ -96,15 +96,6 @@ static struct sheaf__waiter *leave_all(struct sheaf__waiter *waiters,
     return chosen;
 }
 
-/* W3, without a look at the guard where nobody else can be at work on the waiter. */
-static struct sheaf__waiter *leave_after(const struct sheaf__sleep *sleep,
-                                         struct sheaf__waiter *waiters,
-                                         const struct sheaf__waiter *end)
-{
-    bool alone = !waiters->also && !waiters->kind->lingers;
-    return sleep->handed && alone ? waiters : leave_all(waiters, end);
-}
-
 /* W4. */
 static void settle(struct sheaf__waiter *chosen, bool kept)
 {
@@ -130,10 +121,13 @@ static int sleep_in_line(struct nap *nap, struct sheaf__waiter *waiters,
     }
     uint32_t reason = sheaf__sleep_end(&nap->sleep);
     end_limit(nap);
-    *chosen = leave_after(&nap->sleep, waiters, end);
-    int status = reason == SHEAF__WAIT_TIMEOUT  ? SHEAF_TIMEOUT
-                 : reason == SHEAF__WAIT_CANCEL ? sheaf__task_deliver(nap->sleep.task)
-                                                : SHEAF_OK;
+    *chosen = leave_all(waiters, end);
+    int status = SHEAF_OK;
+    if (reason == SHEAF__WAIT_CANCEL) {
+        status = sheaf__task_deliver(nap->sleep.task);
+    } else if (!*chosen) {
+        status = reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
+    }
     if (*chosen) {
         settle(*chosen, status == SHEAF_OK);
         *chosen = status == SHEAF_OK ? *chosen : NULL;

@@ -15,10 +15,10 @@
  * sleep at most one is chosen, and none when a request or the time has won.  A waiter that is in
  * another line already and finds something itself has to win it as well before it takes that.
  *
- * `chosen` is set before the compare-and-swap and taken back, still under the guard, when it fails.
- * So it is read with the guard taken once after the sleep (W3), or without by a waiter that has the
- * sleep to itself, after DONE.  A waiter does not go away before W3; one that has the sleep to
- * itself and was chosen may. */
+ * `chosen` is set before the compare-and-swap and taken back, still under the guard, when it fails;
+ * so it is known once the guard has been taken after the sleep.  W3 comes always: neither the
+ * waiter nor, when a wait has returned, the object is touched any more by whoever ended the wait.
+ * So an object may lie in the frame of the last one that waits for it. */
 #ifndef SHEAF_LIB_WAITERS_H
 #define SHEAF_LIB_WAITERS_H
 
@@ -47,13 +47,12 @@ struct sheaf__waitable {
     const char *what; /* for whoever asks what a task waits for */
     /* W1. */
     enum sheaf__look (*look)(struct sheaf__waiter *waiter);
-    /* W3: out of the line, if it is still in it. */
+    /* W3: out of the line, if it is still in it; on return no giver is at work on the waiter.  May
+     * set `chosen`: the wait has what it wanted, although its sleep was ended by something else. */
     void (*leave)(struct sheaf__waiter *waiter);
     /* W4: what was given is kept, or passed on to the next.  NULL: nothing to do. */
     void (*accept)(struct sheaf__waiter *waiter);
     void (*decline)(struct sheaf__waiter *waiter);
-    /* A giver may still be at work on the waiter when that has been woken: it always leaves. */
-    bool lingers;
 };
 
 struct sheaf__waiter {
@@ -128,7 +127,7 @@ static inline struct sheaf__waiter *sheaf__line_pop(struct sheaf__line *line)
 }
 
 /* G2.  Requires: the guard is held, the waiter is in no line
- * Returns: whether it is the one that ends the sleep; it may be gone then */
+ * Returns: whether it is the one that ends the sleep */
 static inline bool sheaf__waiter_choose(struct sheaf__waiter *waiter, int status)
 {
     waiter->status = status;

@@ -3,7 +3,8 @@
  * Called from a task they suspend the task; called from a plain thread they block the thread, on
  * the real clock where a deadline is given; both kinds may use the same object at the same time.
  * All but strands lie wherever the caller puts them, are valid when initialised by their macro, and
- * have nothing to destroy: they may go when nobody is in a call on them.
+ * have nothing to destroy.  One may go when nobody waits for it any more and the last wait on it has
+ * returned, also while the call that ended that wait is still on its way out.
  *
  *     static sheaf_mutex m = SHEAF_MUTEX_INIT;
  *     static sheaf_cond ready = SHEAF_COND_INIT;
