@@ -5,6 +5,7 @@
 #include "tests/support/pairings.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct track {
@@ -174,17 +175,17 @@ static int wait_for_it(void *arg, sheaf_value *result)
 /* The first one is suspended when the pool is given up; all that wait behind it end too. */
 static void abandoned_tasks_end(struct fixture *f)
 {
-    enum { TASKS = 2000 };
+    size_t count = fixture_scaled(40000);
     sheaf_event never = SHEAF_EVENT_INIT;
     sheaf_strand *strand;
-    sheaf_future *tasks[TASKS];
+    sheaf_future **tasks = calloc(count, sizeof *tasks);
     sheaf__store_rel(&drops, 0);
     sheaf_options options = fixture_options(f);
     sheaf_pool *pool;
     EXPECT_INT(sheaf_pool_open(&options, &pool), SHEAF_OK);
     EXPECT_INT(sheaf_strand_open(pool, &strand), SHEAF_OK);
     const sheaf_spawn_options *plain = SHEAF_SPAWN_OPTIONS(.arg_drop = count_drop);
-    for (int i = 0; i < TASKS; i++) {
+    for (size_t i = 0; i < count; i++) {
         tasks[i] = sheaf_strand_spawn_with(strand, plain, wait_for_it, &never);
     }
     sheaf_stats stats = {.size = sizeof stats};
@@ -192,10 +193,11 @@ static void abandoned_tasks_end(struct fixture *f)
         EXPECT_INT(sheaf_pool_stats(pool, &stats), SHEAF_OK);
     } while (stats.suspended == 0);
     EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_ABANDON, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
-    for (int i = 0; i < TASKS; i++) {
+    for (size_t i = 0; i < count; i++) {
         EXPECT_INT(sheaf_join(tasks[i], NULL), SHEAF_CLOSED);
     }
-    EXPECT_INT(sheaf__load_acq(&drops), TASKS - 1);
+    free(tasks);
+    EXPECT_INT(sheaf__load_acq(&drops), count - 1);
     sheaf_strand_close(strand);
 }
 

@@ -391,6 +391,117 @@ static int a_notification_of_a_cancelled_waiter_is_passed_on(void *arg, sheaf_va
     return SHEAF_OK;
 }
 
+/* ---------------------------------------------------------------- predicates */
+
+static bool is_full(void *arg)
+{
+    const struct cell *c = arg;
+    EXPECT(sheaf_locked(&c->mutex));
+    return c->full;
+}
+
+static int wait_for_full(void *arg, sheaf_value *result)
+{
+    struct cell *c = arg;
+    SHEAF_TRY(sheaf_lock(&c->mutex));
+    int status = sheaf_cond_wait_for(&c->changed, &c->mutex, is_full, c);
+    EXPECT(status != SHEAF_OK || c->full);
+    result->i64 = c->content;
+    c->full = false;
+    EXPECT_INT(sheaf_unlock(&c->mutex), SHEAF_OK);
+    return status;
+}
+
+static void a_predicate_is_waited_for_in_every_pairing(struct fixture *f)
+{
+    for (int pairing = 0; pairing < PAIRINGS; pairing++) {
+        struct cell c = {.mutex = SHEAF_MUTEX_INIT, .changed = SHEAF_COND_INIT};
+        struct actor waiter, teller;
+        actor_start(&waiter, pairing_first(pairing), f->pool, wait_for_full, &c);
+        for (int i = 0; i < 20; i++) {
+            sheaf_cond_notify_all(&c.changed); /* for nothing */
+        }
+        c.items = 1;
+        actor_start(&teller, pairing_second(pairing), f->pool, produce, &c);
+        EXPECT_INT(actor_join(&teller), SHEAF_OK);
+        EXPECT_INT(actor_join(&waiter), SHEAF_OK);
+        EXPECT_INT(waiter.value.i64, 1);
+    }
+}
+
+static int use_a_predicate(void *arg, sheaf_value *result)
+{
+    struct cell c = {.mutex = SHEAF_MUTEX_INIT, .changed = SHEAF_COND_INIT, .full = true};
+    (void)arg, (void)result;
+    EXPECT_INT(sheaf_cond_wait_for(&c.changed, &c.mutex, is_full, &c), SHEAF_STATE);
+    EXPECT_INT(sheaf_cond_wait_for(&c.changed, &c.mutex, NULL, &c), SHEAF_INVALID);
+    EXPECT_INT(sheaf_cond_wait_for(NULL, &c.mutex, is_full, &c), SHEAF_INVALID);
+    EXPECT_INT(sheaf_lock(&c.mutex), SHEAF_OK);
+    EXPECT_INT(sheaf_cond_wait_for(&c.changed, &c.mutex, is_full, &c), SHEAF_OK);
+    c.full = false;
+    sheaf_time deadline = sheaf_now() + SHEAF_MS(1);
+    EXPECT_INT(sheaf_cond_wait_for_until(&c.changed, &c.mutex, is_full, &c, deadline),
+               SHEAF_TIMEOUT);
+    EXPECT(sheaf_now() >= deadline);
+    EXPECT(sheaf_locked(&c.mutex));
+    return SHEAF_OK;
+}
+
+static void a_predicate_answers_the_same_to_tasks_and_threads(struct fixture *f)
+{
+    EXPECT_INT(use_a_predicate(NULL, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_join(sheaf_spawn_on(f->pool, use_a_predicate, NULL), NULL), SHEAF_OK);
+}
+
+/* ---------------------------------------------------------------- short lives */
+
+struct short_lived {
+    sheaf_mutex mutex;
+    sheaf_cond cond;
+    bool told; /* guarded by mutex */
+};
+
+static int tell_it(void *arg, sheaf_value *result)
+{
+    struct short_lived *s = arg;
+    (void)result;
+    SHEAF_TRY(sheaf_lock(&s->mutex));
+    s->told = true;
+    sheaf_cond_notify(&s->cond, 1);
+    return sheaf_unlock(&s->mutex);
+}
+
+/* Mutex and condition lie in the frame of the one that waits, and go with it. */
+static int wait_in_own_frame(void *arg, sheaf_value *result)
+{
+    struct fixture *f = arg;
+    (void)result;
+    for (size_t i = 0; i < fixture_scaled(300); i++) {
+        struct short_lived s = {.mutex = SHEAF_MUTEX_INIT, .cond = SHEAF_COND_INIT};
+        SHEAF_TRY(sheaf_lock(&s.mutex));
+        sheaf_future *teller = sheaf_spawn_on(f->pool, tell_it, &s);
+        while (!s.told) {
+            EXPECT_INT(sheaf_cond_wait(&s.cond, &s.mutex), SHEAF_OK);
+        }
+        memset(&s, 0xaa, sizeof s);
+        const unsigned char *bytes = (const unsigned char *)&s;
+        EXPECT_INT(sheaf_join(teller, NULL), SHEAF_OK);
+        for (size_t k = 0; k < sizeof s; k++) {
+            EXPECT_INT(bytes[k], 0xaa);
+        }
+    }
+    return SHEAF_OK;
+}
+
+static void a_mutex_and_a_condition_may_go_when_the_wait_has_returned(struct fixture *f)
+{
+    for (int kind = 0; kind < 2; kind++) {
+        struct actor actor;
+        actor_start(&actor, (enum actor_kind)kind, f->pool, wait_in_own_frame, f);
+        EXPECT_INT(actor_join(&actor), SHEAF_OK);
+    }
+}
+
 static int lock_once_and_note(void *arg, sheaf_value *result)
 {
     (void)result;
@@ -439,6 +550,9 @@ static int a_withdrawn_request_ends_neither_a_lock_nor_a_sleep(void *arg, sheaf_
 }
 
 static const struct fixture_test tests[] = {
+    THREAD_TEST(a_predicate_is_waited_for_in_every_pairing),
+    THREAD_TEST(a_predicate_answers_the_same_to_tasks_and_threads),
+    THREAD_TEST(a_mutex_and_a_condition_may_go_when_the_wait_has_returned),
     THREAD_TEST(a_mutex_lets_one_in_in_every_pairing),
     THREAD_TEST(a_mutex_may_be_held_over_a_suspension),
     THREAD_TEST(a_mutex_answers_the_same_to_tasks_and_threads),
