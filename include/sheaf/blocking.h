@@ -22,7 +22,8 @@
  * ends cancelled at once, the call goes on, and what it returns is dropped.  `arg` must live until
  * the call has ended, which may thus be later than the future; let it own what it needs.
  *
- * Clock.  A virtual clock stands still while a call of its pool waits or runs.
+ * Clock.  A virtual clock stands still while a call of its pool waits or runs: what the call itself
+ * waits for must not depend on that clock.
  *
  * Closing the pool (sheaf_pool_close) waits for calls that run, within its limit.  DRAIN waits for
  * those that have not started too, CANCEL cancels these; with ABANDON the futures of all of them

@@ -22,7 +22,8 @@
  * what is ready is drawn from the seed instead, on one worker: the same seed, the same schedule.
  *
  * Threads.  A pool starts its workers when it opens, and one timer thread when the first timer is
- * set on a real clock.  They block all asynchronous signals, so that handlers run on the program's
+ * set on a real clock; blocking calls have threads of their own (blocking.h), and SHEAF_RUN_SIGINT
+ * has one during a run.  They block all asynchronous signals, so that handlers run on the program's
  * own threads.
  */
 #ifndef SHEAF_POOL_H
