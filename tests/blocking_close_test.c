@@ -201,6 +201,14 @@ static void a_close_ends_threads_that_have_nothing_to_do(struct fixture *f)
     }
 }
 
+static int take_a_while(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    SHEAF_TRY(sheaf_sleep(SHEAF_MS(5)));
+    sheaf__add_acq_rel(&ran, 1000);
+    return SHEAF_OK;
+}
+
 static int call_another(void *arg, sheaf_future *future)
 {
     struct meeting *m = arg;
@@ -209,11 +217,12 @@ static int call_another(void *arg, sheaf_future *future)
     sheaf_future *refused = call(m, "from a callback");
     EXPECT_INT(sheaf_future_status(refused), SHEAF_CLOSED);
     sheaf_release(refused);
+    sheaf_release(sheaf_spawn(take_a_while, NULL));
     sheaf__add_acq_rel(&ran, 100);
     return SHEAF_OK;
 }
 
-static void callbacks_of_calls_run_before_a_drain_returns(struct fixture *f)
+static void callbacks_of_calls_and_their_tasks_run_before_a_drain_returns(struct fixture *f)
 {
     struct meeting m;
     sheaf_future *calls[2];
@@ -222,7 +231,7 @@ static void callbacks_of_calls_run_before_a_drain_returns(struct fixture *f)
     EXPECT_INT(sheaf_on_done(calls[1], call_another, &m), SHEAF_OK);
     EXPECT_INT(pthread_create(&helper, NULL, open_gate_soon, &m), 0);
     EXPECT_INT(sheaf_pool_close(m.pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
-    EXPECT_INT(sheaf__load_acq(&ran), 102);
+    EXPECT_INT(sheaf__load_acq(&ran), 1102);
     pthread_join(helper, NULL);
     sheaf_release_all(calls, 2);
 }
@@ -256,7 +265,7 @@ static const struct fixture_test tests[] = {
     POOL_TEST(an_abandoned_call_ends_by_itself_and_its_value_is_dropped),
     POOL_TEST(a_task_that_awaits_an_abandoned_call_is_abandoned),
     POOL_TEST(a_close_ends_threads_that_have_nothing_to_do),
-    POOL_TEST(callbacks_of_calls_run_before_a_drain_returns),
+    POOL_TEST(callbacks_of_calls_and_their_tasks_run_before_a_drain_returns),
     POOL_TEST(a_run_waits_for_calls_that_run),
 };
 
