@@ -292,8 +292,8 @@ static int spawn_into(sheaf_group *handle, const sheaf_spawn_options *given, she
     sheaf_spawn_options options;
     int status = sheaf__spawn_options(given, &options);
     if (!group && status == SHEAF_OK) {
-        sheaf__spawn_fail(&options, arg, SHEAF_INVALID);
-        status = SHEAF_INVALID;
+        status = handle ? SHEAF_CLOSED : SHEAF_INVALID;
+        sheaf__spawn_fail(&options, arg, status);
     }
     if (status != SHEAF_OK) {
         *future = sheaf__future_failed(status);
