@@ -147,6 +147,21 @@ static sheaf_origin pending_origin(const sheaf_future *task)
     return (sheaf_origin)((asked_of(task) >> SHEAF__ASKED_PENDING_SHIFT) & 7U);
 }
 
+/* A request that has a message keeps it in the task that it stops at.  Context: no LOCK is held */
+static void provide_spare(struct request *request)
+{
+    if (request->message && !request->spare) {
+        request->spare = sheaf__alloc_zeroed(sizeof *request->spare);
+    }
+}
+
+static void free_spare(struct request *request)
+{
+    if (request->spare) {
+        sheaf__free(request->spare, sizeof *request->spare);
+    }
+}
+
 /* The first message of the undelivered requests counts; of a task that has not started the last.
  * Without memory for the extra part the message is lost, the request is not. */
 static void keep_message(sheaf_future *task, struct request *request)
@@ -472,6 +487,7 @@ static void walk_down(struct sheaf__tree_walk *walk, struct sheaf__composed *com
  * the task itself hears of it.  Its wait may be over by now. */
 static void leave_with_asker(sheaf_future *asker, sheaf_future *gather, struct request *request)
 {
+    provide_spare(request);
     sheaf__future_lock(asker);
     if (sheaf__future_done(asker)) {
         sheaf__future_unlock(asker);
@@ -486,8 +502,10 @@ static void leave_with_asker(sheaf_future *asker, sheaf_future *gather, struct r
     sheaf__future_unlock(asker);
     struct request again = {.origin = SHEAF_ORIGIN_AWAITER, .message = request->message};
     again.counted = true;
+    provide_spare(&again);
     /* It may have come to another gather meanwhile; that one is asked by a walk of its own. */
     ask_from(asker, &again);
+    free_spare(&again);
 }
 
 /* Leaves a gather whose members have been asked as often as somebody wanted. */
@@ -498,7 +516,7 @@ static void walk_up(struct sheaf__tree_walk *walk)
     bool taken = composed->taken;
     uint32_t alone = 1;
     if (composed->at != SIZE_MAX) {
-        composed->ops->ask_end(composed, taken);
+        composed->ops->ask_end(composed, taken, walk->request->message);
     }
     sheaf__store_rlx(&composed->walk, NULL);
     walk->top = composed->below;
@@ -531,6 +549,7 @@ static bool ask_member(struct sheaf__tree_walk *walk)
     }
     top->at++;
     walk->request->origin = SHEAF_ORIGIN_AWAITER;
+    provide_spare(walk->request);
     bool taken = ask_chain(member, walk->request);
     if (walk->request->reached) {
         walk_down(walk, walk->request->reached, walk->request->asker);
@@ -559,10 +578,9 @@ static bool ask_from(sheaf_future *future, struct request *request)
 
 static bool ask(sheaf_future *future, struct request *request)
 {
+    provide_spare(request);
     bool taken = ask_from(future, request);
-    if (request->spare) {
-        sheaf__free(request->spare, sizeof *request->spare);
-    }
+    free_spare(request);
     return taken;
 }
 
@@ -576,9 +594,6 @@ bool sheaf__task_ask_for(sheaf_future *task, sheaf_origin origin, struct sheaf__
 bool sheaf__future_ask(sheaf_future *future, sheaf_origin origin, sheaf_error *message)
 {
     struct request request = {.origin = origin, .message = message};
-    if (message) {
-        request.spare = sheaf__alloc_zeroed(sizeof *request.spare);
-    }
     return ask(future, &request);
 }
 

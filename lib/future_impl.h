@@ -202,7 +202,8 @@ struct sheaf__composed_ops {
      * failure */
     bool (*ask_begin)(struct sheaf__composed *composed);
     sheaf_future *(*member)(struct sheaf__composed *composed, size_t index); /* NULL: no more */
-    void (*ask_end)(struct sheaf__composed *composed, bool taken);
+    /* message: borrowed, may be NULL */
+    void (*ask_end)(struct sheaf__composed *composed, bool taken, sheaf_error *message);
     /* The future is gone: called once, on whatever thread, with no lock held. */
     void (*destroyed)(struct sheaf__composed *composed);
 };

@@ -20,8 +20,9 @@ struct gather {
     struct sheaf__composed composed;
     struct sheaf__tally *tally;
     unsigned flags;
-    bool
-        requested; /* a member took a request that came through the gather; guarded by the monitor */
+    bool requested; /* a member took a request that came through the gather; guarded by the monitor,
+                     * as the next one */
+    sheaf_error *message; /* of the first such request, may be NULL; held */
     sheaf_value values[];
 };
 
@@ -76,7 +77,9 @@ static void end_gather(struct sheaf__tally *tally, struct sheaf__ended *more)
     sheaf_future *failed = failed_member(gather);
     bool joined = gather->flags & SHEAF_GATHER_JOIN;
     bool cancelled = gather->requested && (!failed || joined);
-    sheaf_error *error = failed ? sheaf__future_told_error(failed) : NULL;
+    sheaf_error *error = failed      ? sheaf__future_told_error(failed)
+                         : cancelled ? sheaf_error_retain(gather->message)
+                                     : NULL;
     if (!(gather->flags & SHEAF_GATHER_REPORT_LATE)) {
         sheaf__tally_mark_looked(tally);
     } else if (failed) {
@@ -128,10 +131,13 @@ static sheaf_future *member_at(struct sheaf__composed *composed, size_t index)
     return index < tally->count ? tally->members[index].future : NULL;
 }
 
-static void ask_end(struct sheaf__composed *composed, bool taken)
+static void ask_end(struct sheaf__composed *composed, bool taken, sheaf_error *message)
 {
     struct gather *gather = gather_of(composed);
     sheaf__monitor_enter(&gather->tally->monitor);
+    if (taken && !gather->requested) {
+        gather->message = sheaf_error_retain(message);
+    }
     gather->requested = gather->requested || taken;
     sheaf__monitor_leave(&gather->tally->monitor);
     sheaf__tally_unguard(gather->tally);
@@ -139,6 +145,7 @@ static void ask_end(struct sheaf__composed *composed, bool taken)
 
 static void destroyed(struct sheaf__composed *composed)
 {
+    sheaf_error_release(gather_of(composed)->message);
     sheaf__tally_leave(gather_of(composed)->tally);
 }
 
