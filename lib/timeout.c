@@ -168,7 +168,7 @@ static int leave_expired(struct scope *scope, int status, int left)
     sheaf_error *raised = sheaf_error_retain(raised_with(task, status));
     sheaf_error *error = NULL;
     if (status == SHEAF_CANCELLED && left <= scope->baseline) {
-        error = timeout_error(raised);
+        error = timeout_error(raised ? raised : sheaf__error_of_status(SHEAF_CANCELLED));
         status = SHEAF_TIMEOUT;
     } else if (status != SHEAF_CANCELLED && raised) {
         /* TO5: it passes, and says what was going on. */
