@@ -96,12 +96,61 @@ static int a_task_awaits_what_a_thread_gives(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+static int await_it(void *arg, sheaf_value *result)
+{
+    return sheaf_await(arg, result);
+}
+
+/* F19: who awaits a future is what a wrapper of it would be */
+static int an_awaiter_ends_as_what_it_awaits(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    for (int outcome = 0; outcome < 3; outcome++) {
+        sheaf_future *source = sheaf_promise(NULL);
+        sheaf_future *copy = sheaf_spawn(await_it, source);
+        bool completed = outcome == 0   ? sheaf_try_resolve(source, number(42))
+                         : outcome == 1 ? sheaf_try_reject(source, EIO, "broken")
+                                        : sheaf_cancel_message(source, "not wanted");
+        EXPECT(completed);
+        sheaf_value value = {0};
+        (void)sheaf_await(copy, &value);
+        EXPECT_INT(value.i64, outcome ? 0 : 42);
+        EXPECT_INT(sheaf_future_status(copy), sheaf_future_status(source));
+        sheaf_error *error = sheaf_future_error(copy), *same = sheaf_future_error(source);
+        EXPECT_PTR(error, same);
+        sheaf_error_release(error);
+        sheaf_error_release(same);
+        sheaf_release(copy);
+        sheaf_release(source);
+    }
+    return SHEAF_OK;
+}
+
+/* RT4, F19 */
+static int a_cancelled_awaiter_cancels_a_source_that_has_no_value_yet(void *arg,
+                                                                      sheaf_value *result)
+{
+    (void)arg, (void)result;
+    for (int there = 0; there < 2; there++) {
+        sheaf_future *source = there ? resolved(7) : sheaf_promise(NULL);
+        sheaf_future *copy = sheaf_spawn(await_it, source);
+        settle();
+        EXPECT_INT(sheaf_cancel(copy), !there);
+        expect_end(copy, there ? SHEAF_OK : SHEAF_CANCELLED);
+        EXPECT_INT(sheaf_cancelled(source), !there);
+        expect_end(source, there ? SHEAF_OK : SHEAF_CANCELLED);
+    }
+    return SHEAF_OK;
+}
+
 static const struct fixture_test tests[] = {
     THREAD_TEST(a_thread_gets_value_and_error_of_what_it_hands_over),
     THREAD_TEST(a_threads_limit_cancels_nothing_and_its_cancel_does),
     THREAD_TEST(a_task_that_cancels_itself_shows_as_cancelled_outside),
     THREAD_TEST(a_thread_hears_that_its_task_could_not_be_made),
     TASK_TEST(a_task_awaits_what_a_thread_gives),
+    TASK_TEST(an_awaiter_ends_as_what_it_awaits),
+    TASK_TEST_ON(MODES_VIRTUAL, a_cancelled_awaiter_cancels_a_source_that_has_no_value_yet),
 };
 
 int main(void)
