@@ -14,7 +14,8 @@
  * suspend.  Here the lock is a spin lock of a few instructions, nobody holds it over a suspension,
  * and who was notified takes it again like anybody.
  *
- * Rank 1: inside of it only what a wake takes; no LOCK of a future. */
+ * Rank 4, inside of a timekeeper's lock, since a timer may enter one: inside of it only what a wake
+ * takes; no LOCK of a future. */
 #ifndef SHEAF_LIB_MONITOR_H
 #define SHEAF_LIB_MONITOR_H
 
