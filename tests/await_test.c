@@ -57,6 +57,7 @@ static void complete_among_waiters(struct fixture *f, int pairing)
     sheaf_release(promise);
 }
 
+/* F13 */
 static void everybody_who_waits_gets_the_value(struct fixture *f)
 {
     for (int pairing = 0; pairing < PAIRINGS; pairing++) {
@@ -72,6 +73,7 @@ static int error_of(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* F13, P23 */
 static void everybody_who_waits_gets_the_same_error(struct fixture *f)
 {
     char text[] = "same";
@@ -134,6 +136,7 @@ static const struct outcome outcomes[] = {
     {cancelled_by_itself, NULL, SHEAF_CANCELLED},
 };
 
+/* F22 */
 static int an_outcome_is_the_same_however_often_it_is_awaited(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -309,6 +312,7 @@ static int await_error_tells_the_call_from_the_work(void *arg, sheaf_value *resu
     return SHEAF_OK;
 }
 
+/* F5 */
 static int a_cancellation_with_a_message_has_an_error_object(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -328,6 +332,7 @@ static int a_cancellation_with_a_message_has_an_error_object(void *arg, sheaf_va
 
 /* ---------------------------------------------------------------- pools and circles */
 
+/* P24 */
 static void a_future_of_another_pool_can_be_awaited(struct fixture *f)
 {
     sheaf_options options = fixture_options(f);
@@ -378,7 +383,8 @@ static int await_the_next(void *arg, sheaf_value *result)
     return sheaf_await(ring->tasks[(place->index + 1) % ring->size], result);
 }
 
-/* Whoever closes the circle gets SHEAF_CYCLE and fails with it, and so do those that await it. */
+/* Whoever closes the circle gets SHEAF_CYCLE and fails with it, and so do those that await it.
+ * (T22) */
 static int a_circle_of_tasks_is_an_error_and_not_a_hang(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

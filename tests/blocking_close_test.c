@@ -76,6 +76,7 @@ static void *open_gate_soon(void *arg)
     return NULL;
 }
 
+/* TH4 */
 static void a_drain_waits_for_every_call(struct fixture *f)
 {
     struct meeting m;
@@ -110,6 +111,7 @@ static void a_cancelling_close_drops_the_queued_and_waits_for_the_running(struct
     sheaf_release_all(calls, 2);
 }
 
+/* TH4 */
 static void a_close_that_is_late_names_the_calls_and_can_be_repeated(struct fixture *f)
 {
     struct meeting m;

@@ -71,6 +71,7 @@ static void sleep_really(long milliseconds)
 
 /* ---------------------------------------------------------------- outcomes */
 
+/* TH3 */
 static int a_call_gives_its_value(void *arg, sheaf_value *result)
 {
     (void)result;
@@ -99,6 +100,7 @@ static int raise_error(void *arg, sheaf_value *result)
     return sheaf_raise(EIO, "disk %d is on fire", 7);
 }
 
+/* TH3 */
 static int an_error_in_the_call_comes_out_of_the_await(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -198,6 +200,7 @@ static int meet_the_others(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* TH5 */
 static int calls_run_at_the_same_time_and_keep_no_worker(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -329,6 +332,7 @@ static int threads_without_work_leave_after_a_while(void *arg, sheaf_value *resu
 
 /* ---------------------------------------------------------------- cancelling */
 
+/* TH2 */
 static int a_queued_call_that_is_cancelled_never_runs(void *arg, sheaf_value *result)
 {
     struct fixture *f = arg;
@@ -362,7 +366,7 @@ static void wait_for(SHEAF__ATOMIC(int) * counter, int count)
     EXPECT_INT(sheaf__load_acq(counter), count);
 }
 
-/* The call cannot end before the gate is open: the task did not wait for it. */
+/* The call cannot end before the gate is open: the task did not wait for it. (TH2) */
 static int a_call_that_runs_goes_on_and_its_value_is_dropped(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -432,6 +436,7 @@ static int change_user(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* TH1, CX3 */
 static int a_call_sees_the_locals_of_its_maker_and_keeps_its_own(void *arg, sheaf_value *result)
 {
     struct fixture *f = arg;

@@ -52,6 +52,7 @@ static void expect_order(const struct log *log, int count)
 
 /* ---------------------------------------------------------------- running */
 
+/* F6 */
 static void callbacks_run_once_in_the_order_of_registration(struct fixture *f)
 {
     struct log log = {.gate = GATE_INIT};
@@ -69,7 +70,7 @@ static void callbacks_run_once_in_the_order_of_registration(struct fixture *f)
     sheaf_release(p);
 }
 
-/* Callbacks that are added while others run and after all have run come behind them. */
+/* Callbacks that are added while others run and after all have run come behind them. (F9) */
 static void a_finished_future_takes_callbacks_too(struct fixture *f)
 {
     struct log log = {.gate = GATE_INIT};
@@ -146,6 +147,7 @@ static int complete_and_register(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* P2 */
 static void no_callback_runs_on_the_stack_of_who_completes_or_registers(struct fixture *f)
 {
     struct stack_watch w = {.gate = GATE_INIT};
@@ -161,6 +163,7 @@ static int fail_callback(void *arg, sheaf_future *future)
     return EIO;
 }
 
+/* F10 */
 static void a_callback_that_fails_is_reported_and_the_others_run(struct fixture *f)
 {
     struct log log = {.gate = GATE_INIT};
@@ -224,6 +227,7 @@ static int await_after_the_callback(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* P3, F12 */
 static int a_callback_registered_before_a_wait_has_run_when_it_ends(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -308,6 +312,7 @@ static void a_removed_callback_never_runs(struct fixture *f)
     sheaf_release(p);
 }
 
+/* F7 */
 static void the_same_callback_runs_as_often_as_it_was_registered(struct fixture *f)
 {
     struct gate gate = GATE_INIT;
@@ -345,6 +350,7 @@ static void *let_go(void *arg)
     return NULL;
 }
 
+/* F8 */
 static void remove_and_wait_returns_when_no_callback_runs(struct fixture *f)
 {
     struct remover r = {.started = GATE_INIT, .go = GATE_INIT};

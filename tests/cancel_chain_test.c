@@ -30,6 +30,7 @@ static int await_and_report(void *arg, sheaf_value *result)
     return r->status;
 }
 
+/* T6, T7, T23 */
 static int a_request_goes_on_to_what_the_task_awaits(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -71,6 +72,7 @@ static int swallow_and_give_nine(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* T8 */
 static int an_awaiter_gets_the_value_of_a_child_that_swallows_the_request(void *arg,
                                                                           sheaf_value *result)
 {

@@ -84,6 +84,7 @@ static int take_some(sheaf_future **futures)
     return taken;
 }
 
+/* P14 */
 static void arguments_and_values_are_dropped_once(struct fixture *f)
 {
     reset_counts();
@@ -119,7 +120,7 @@ static int compute_briefly(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
-/* The body never looks for a request, so a request that was taken has to end the task. */
+/* The body never looks for a request, so a request that was taken has to end the task. (P6, P9) */
 static void a_request_that_was_taken_ends_the_task_and_one_refused_does_not(struct fixture *f)
 {
     for (size_t round = 0; round < fixture_scaled(400); round++) {
@@ -147,7 +148,7 @@ static int await_it(void *arg, sheaf_value *result)
     return sheaf_await(arg, result);
 }
 
-/* Promises that are resolved while those who await them are cancelled. */
+/* Promises that are resolved while those who await them are cancelled. (P1) */
 static void a_request_and_a_completion_that_meet_give_one_outcome(struct fixture *f)
 {
     for (size_t round = 0; round < fixture_scaled(300); round++) {

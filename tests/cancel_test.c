@@ -49,6 +49,7 @@ static sheaf_future *spawn_counted(void)
                             count_body, &argument);
 }
 
+/* T5 */
 static int a_task_cancelled_before_its_start_never_runs(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -71,6 +72,7 @@ static int a_task_cancelled_before_its_start_never_runs(void *arg, sheaf_value *
     return SHEAF_OK;
 }
 
+/* T18 */
 static int a_request_taken_back_before_the_start_lets_it_run(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -155,6 +157,7 @@ static int compute_until_told(void *arg, sheaf_value *result)
     return status;
 }
 
+/* P5 */
 static void a_computing_task_hears_of_it_at_a_checkpoint(struct fixture *f)
 {
     struct gate started = GATE_INIT;
@@ -180,6 +183,7 @@ static int cancel_oneself(void *arg, sheaf_value *result)
     return SHEAF_CANCELLED;
 }
 
+/* P5, T14, F14 */
 static int what_need_not_wait_does_not_deliver(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -190,6 +194,7 @@ static int what_need_not_wait_does_not_deliver(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* P7, T16 */
 static int a_request_beats_a_wake_up_already_decided(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -254,6 +259,7 @@ static int outcome_of_cancelled(sheaf_fn *fn, int requests, sheaf_value *value)
     return status;
 }
 
+/* T11, T12, T13 */
 static int the_bodys_last_word_counts(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -266,6 +272,7 @@ static int the_bodys_last_word_counts(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* T10, T20 */
 static int several_requests_are_one_delivery_and_all_count(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -304,6 +311,7 @@ static int finish_in_spite_of_a_request(void *arg, sheaf_value *result)
     return *(const int *)arg;
 }
 
+/* P9, P14, T15 */
 static int a_value_given_with_a_request_pending_is_dropped(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -334,6 +342,7 @@ static int a_value_given_with_a_request_pending_is_dropped(void *arg, sheaf_valu
     return SHEAF_OK;
 }
 
+/* T9 */
 static int who_is_done_cannot_be_cancelled(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

@@ -268,7 +268,7 @@ static void *let_go(void *arg)
     return NULL;
 }
 
-/* Every worker is busy, so that what is spawned then stays in the queues. */
+/* Every worker is busy, so that what is spawned then stays in the queues. (F21) */
 static void an_abandoned_pool_waits_for_running_bodies_only(struct fixture *f)
 {
     sheaf_pool *pool = open_as(f);

@@ -61,6 +61,7 @@ static void join_all(sheaf_future **futures, int count)
 
 /* ---------------------------------------------------------------- asyncio's order */
 
+/* P18, P19, T1 */
 static int tasks_start_in_creation_order_when_their_maker_waits(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -77,6 +78,7 @@ static int tasks_start_in_creation_order_when_their_maker_waits(void *arg, sheaf
     return SHEAF_OK;
 }
 
+/* P19, SL1 */
 static int a_yield_goes_to_the_end_of_the_queue(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -128,6 +130,7 @@ static int note_callback(void *arg, sheaf_future *future)
     return SHEAF_OK;
 }
 
+/* F20 */
 static int callbacks_run_future_by_future_in_the_order_of_completion(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -148,6 +151,7 @@ static int callbacks_run_future_by_future_in_the_order_of_completion(void *arg, 
     return SHEAF_OK;
 }
 
+/* P3, F12 */
 static int callbacks_and_awaiters_share_one_order(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -234,6 +238,7 @@ static int a_cancelled_task_ends_at_its_turn(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* P17, SL3 */
 static int sleepers_wake_by_deadline_and_then_by_creation(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

@@ -43,6 +43,7 @@ static void expect_pending(sheaf_future *f)
     EXPECT_INT(value.i64, 4);
 }
 
+/* F1, F4 */
 static int a_pending_future_has_nothing_to_read(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -76,6 +77,7 @@ static int a_value_can_be_read_any_number_of_times(void *arg, sheaf_value *resul
     return SHEAF_OK;
 }
 
+/* F4 */
 static int a_failure_reads_as_its_error(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -97,6 +99,7 @@ static int a_failure_reads_as_its_error(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* F4 */
 static int a_cancellation_reads_as_cancelled(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -122,6 +125,7 @@ static int arrive(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* P13 */
 static void a_task_nobody_holds_runs_to_its_end(struct fixture *f)
 {
     struct gate gate = GATE_INIT;
@@ -290,6 +294,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* P11 */
 static void stamps_number_the_completions(struct fixture *f)
 {
     enum { COUNT = 100 };

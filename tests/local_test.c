@@ -39,6 +39,7 @@ static void *user_of_new_frame_task(void)
     return value.ptr;
 }
 
+/* CX1 */
 static int a_value_is_inherited_by_tasks_made_afterwards(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -94,6 +95,7 @@ static int keep_own_value(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* CX6 */
 static int values_belong_to_the_task_and_not_to_its_worker(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

@@ -170,6 +170,7 @@ static int take_back_after_delivery(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* T18, T19 */
 static int a_request_taken_back_is_withdrawn_unless_delivered(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

@@ -90,6 +90,7 @@ static void expect_completed_for_ever(sheaf_future *p, int status)
     sheaf_release(p);
 }
 
+/* F1, F2 */
 static int the_first_completion_stands(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -105,6 +106,7 @@ static int the_first_completion_stands(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* F17, F18 */
 static int codes_that_are_no_errors_are_refused(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -124,6 +126,7 @@ static int codes_that_are_no_errors_are_refused(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* T3 */
 static int only_its_body_completes_a_task(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -142,6 +145,7 @@ static int only_its_body_completes_a_task(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* F3 */
 static int a_promise_is_cancelled_at_once(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -162,6 +166,7 @@ static int a_promise_is_cancelled_at_once(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* T17 */
 static int an_awaiter_that_is_cancelled_cancels_the_promise(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -192,6 +197,7 @@ static int a_promise_has_a_name_and_data(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* F21 */
 static int an_abandoned_promise_goes_silently(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -265,6 +271,7 @@ static void hold_contest(struct fixture *f, enum actor_kind kind)
     sheaf_release(contest.promise);
 }
 
+/* P1 */
 static void of_many_producers_one_decides(struct fixture *f)
 {
     for (size_t round = 0; round < fixture_scaled(400); round++) {

@@ -43,6 +43,7 @@ static int cancel_oneself(void *arg, sheaf_value *result)
     return sheaf_yield();
 }
 
+/* RU1 */
 static void the_outcome_is_the_main_tasks(struct fixture *f)
 {
     sheaf_value value = {0};
@@ -67,6 +68,7 @@ static int run_within(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* RU7 */
 static void a_run_within_a_task_is_refused(struct fixture *f)
 {
     EXPECT_INT(run_as(f, run_within, f, NULL), SHEAF_OK);
@@ -96,7 +98,7 @@ static int leave_five_over(void *arg, sheaf_value *result)
     return arg ? *(const int *)arg : SHEAF_OK;
 }
 
-/* A child may be asked before it has begun: then it never runs. */
+/* A child may be asked before it has begun: then it never runs. (RU2) */
 static void left_over_tasks_are_asked_and_waited_for(struct fixture *f)
 {
     sheaf_value value = {0};
@@ -150,6 +152,7 @@ static int end_without_waiting(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* RU2 */
 static void what_can_run_when_main_ends_runs_until_it_waits(struct fixture *f)
 {
     EXPECT_INT(run_as(f, end_without_waiting, NULL, NULL), SHEAF_OK);
@@ -176,6 +179,7 @@ static int leave_a_swallower(void *arg, sheaf_value *result)
     return sheaf_join(started, NULL);
 }
 
+/* RU4 */
 static void a_left_over_task_that_swallows_the_request_is_waited_for(struct fixture *f)
 {
     EXPECT_INT(run_as(f, leave_a_swallower, NULL, NULL), SHEAF_OK);
@@ -220,6 +224,7 @@ static int leave_one_that_spawns(void *arg, sheaf_value *result)
     return sheaf_join(started, NULL);
 }
 
+/* RU5 */
 static void tasks_spawned_during_the_shutdown_do_not_outlive_it(struct fixture *f)
 {
     EXPECT_INT(run_as(f, leave_one_that_spawns, NULL, NULL), SHEAF_OK);
@@ -234,7 +239,7 @@ static int leave_generations(void *arg, sheaf_value *result)
     return sheaf_yield();
 }
 
-/* A generation that is asked before it has begun is the last. */
+/* A generation that is asked before it has begun is the last. (RU5) */
 static void a_shutdown_goes_on_until_nobody_is_left(struct fixture *f)
 {
     EXPECT_INT(run_as(f, leave_generations, NULL, NULL), SHEAF_OK);
@@ -259,6 +264,7 @@ static int leave_a_failing_one(void *arg, sheaf_value *result)
     return sheaf_join(started, NULL);
 }
 
+/* RU3 */
 static void errors_of_left_over_tasks_go_to_the_hook(struct fixture *f)
 {
     sheaf_value value = {0};

@@ -38,6 +38,7 @@ static int return_status(void *arg, sheaf_value *result)
 
 /* ---------------------------------------------------------------- several mains */
 
+/* RU13 */
 static void main_tasks_run_one_after_the_other(struct fixture *f)
 {
     sheaf_runner runner;
@@ -158,6 +159,7 @@ static int leave_one_over(void *arg, sheaf_value *result)
     return sheaf_join(started, NULL);
 }
 
+/* RU13 */
 static void left_over_tasks_live_until_the_close(struct fixture *f)
 {
     sheaf_runner runner;
@@ -235,6 +237,7 @@ static int change_user_in_a_child(void *arg, sheaf_value *result)
     return sheaf_join(sheaf_spawn(change_user, arg), result);
 }
 
+/* RU13, CX5 */
 static void main_tasks_share_their_locals(struct fixture *f)
 {
     sheaf_runner runner;
@@ -278,6 +281,7 @@ static int rest_beside_a_fatal_child(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* T24, P15 */
 static void a_fatal_error_of_any_task_stops_the_run(struct fixture *f)
 {
     sheaf_options options = fixture_options(f);

@@ -336,6 +336,7 @@ static void a_runner(void)
 
 /* ---------------------------------------------------------------- the tests */
 
+/* RU8 */
 static void the_first_signal_cancels_main(void **state)
 {
     (void)state;
@@ -344,18 +345,21 @@ static void the_first_signal_cancels_main(void **state)
     expect_right(be_interrupted_while_awaiting);
 }
 
+/* RU9 */
 static void main_may_swallow_the_request(void **state)
 {
     (void)state;
     expect_right(swallow_the_request);
 }
 
+/* RU11 */
 static void a_request_of_somebody_else_counts_more(void **state)
 {
     (void)state;
     expect_right(be_cancelled_by_others_too);
 }
 
+/* RU10 */
 static void the_second_signal_stops_the_run(void **state)
 {
     (void)state;
@@ -380,6 +384,7 @@ static void without_the_option_the_signal_kills(void **state)
     expect_killed(interrupt_without_the_option);
 }
 
+/* RU15 */
 static void a_handler_of_the_programs_stays(void **state)
 {
     (void)state;
@@ -387,6 +392,7 @@ static void a_handler_of_the_programs_stays(void **state)
     expect_right(a_handler_that_comes_during_the_run);
 }
 
+/* RU15 */
 static void only_the_main_thread_takes_the_signal(void **state)
 {
     (void)state;

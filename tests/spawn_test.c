@@ -174,6 +174,7 @@ static int own_name(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* T2 */
 static int a_name_is_copied_and_can_be_changed(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -199,6 +200,7 @@ static unsigned long number_of_name(const char *name)
     return strtoul(name + 5, NULL, 10);
 }
 
+/* T2 */
 static int names_that_nobody_gave_count_upwards(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -226,6 +228,7 @@ static int a_future_leads_to_its_data(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* T25 */
 static int options_that_make_no_sense_give_a_failed_future(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

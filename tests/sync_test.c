@@ -113,6 +113,7 @@ static int unlock_it(void *arg, sheaf_value *result)
     return sheaf_unlock(arg);
 }
 
+/* LK5 */
 static void a_mutex_may_be_given_back_by_another(struct fixture *f)
 {
     for (int kind = 0; kind < 2; kind++) {
@@ -158,6 +159,7 @@ static void settle_line(struct line *line, int count)
     }
 }
 
+/* P20, LK1, LK2, LK4 */
 static int waiters_get_the_mutex_in_the_order_they_came(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -188,6 +190,7 @@ static int waiters_get_the_mutex_in_the_order_they_came(void *arg, sheaf_value *
     return SHEAF_OK;
 }
 
+/* P8, LK3 */
 static int a_waiter_cancelled_after_it_was_given_the_mutex_passes_it_on(void *arg,
                                                                         sheaf_value *result)
 {
@@ -328,6 +331,7 @@ static void start_line(struct line *line, struct place *places, sheaf_future **t
     }
 }
 
+/* CV5 */
 static int notify_wakes_the_longest_waiting(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -351,6 +355,7 @@ static int notify_wakes_the_longest_waiting(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* CV2, CV3 */
 static int a_cancelled_waiter_holds_the_mutex_when_it_returns(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -373,7 +378,7 @@ static int a_cancelled_waiter_holds_the_mutex_when_it_returns(void *arg, sheaf_v
     return SHEAF_OK;
 }
 
-/* Notified and cancelled at once: the notification goes on to the next. */
+/* Notified and cancelled at once: the notification goes on to the next. (P8, CV4) */
 static int a_notification_of_a_cancelled_waiter_is_passed_on(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

@@ -34,6 +34,7 @@ static int see_oneself(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* P25, IN2, IN3 */
 static int each_task_sees_itself(void *arg, sheaf_value *result)
 {
     (void)result;
@@ -53,6 +54,7 @@ static int each_task_sees_itself(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+/* P16, IN2 */
 static void a_plain_thread_has_no_current_task(struct fixture *f)
 {
     (void)f;
@@ -69,6 +71,7 @@ static void a_plain_thread_has_no_current_task(struct fixture *f)
     EXPECT_INT(sheaf_raise(EIO, "nobody %s", "hears"), EIO);
 }
 
+/* P12, IN1, IN4 */
 static int all_tasks_are_listed_until_they_end(void *arg, sheaf_value *result)
 {
     (void)result;

@@ -62,6 +62,7 @@ static void seconds_beyond_the_range_are_held_at_its_ends(void **state)
     assert_true(seconds(9223372036.0) < SHEAF_FOREVER);
 }
 
+/* SL2 */
 static void not_a_number_is_refused_and_leaves_the_result(void **state)
 {
     sheaf_duration duration = 42;

@@ -54,6 +54,7 @@ static void expect_report(struct fixture *f, unsigned count)
     EXPECT_TEXT(f->unhandled_message, "nobody looks");
 }
 
+/* F16, P13 */
 static void an_error_nobody_looked_at_is_reported_when_the_last_reference_goes(struct fixture *f)
 {
     sheaf_future *future = failed(f->pool);
@@ -71,6 +72,7 @@ static void an_error_of_a_task_nobody_holds_is_reported_when_it_ends(struct fixt
     expect_report(f, 1);
 }
 
+/* F16, T21 */
 static void status_done_and_cancel_are_no_look(struct fixture *f)
 {
     sheaf_future *future = failed(f->pool);
@@ -141,6 +143,7 @@ static void an_error_passed_up_is_the_awaiters_to_report(struct fixture *f)
     EXPECT_INT(f->unhandled_code, EIO);
 }
 
+/* F16 */
 static void values_and_cancellations_are_never_reported(struct fixture *f)
 {
     sheaf_release(sheaf_spawn_on(f->pool, give_one, NULL));
@@ -180,6 +183,7 @@ static void count_calls(void *context, const sheaf_error *error, const char *tas
     EXPECT_INT(sheaf__sub_acq_rel(&h->inside, 1), 1);
 }
 
+/* EH1 */
 static void the_hook_gets_one_call_at_a_time(struct fixture *f)
 {
     struct hook hook = {0};
@@ -196,7 +200,7 @@ static void the_hook_gets_one_call_at_a_time(struct fixture *f)
     EXPECT_INT(sheaf__load_acq(&hook.calls), count);
 }
 
-/* Standard error is led into a file while a pool without a hook reports. */
+/* Standard error is led into a file while a pool without a hook reports. (EH3) */
 static void without_a_hook_a_line_goes_to_standard_error(struct fixture *f)
 {
     sheaf_options options = fixture_options(f);
