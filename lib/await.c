@@ -19,6 +19,8 @@
  * around a park. */
 #include "lib/future_impl.h"
 
+#include <sheaf/task.h>
+
 #include "lib/call.h"
 #include "lib/error_impl.h"
 #include "lib/platform/clock.h"
@@ -36,7 +38,38 @@ static uintptr_t awaiting_future(const sheaf_future *future, uintptr_t tag)
     return (uintptr_t)future | tag;
 }
 
-void sheaf__tasks_unbias(sheaf_future *task)
+void sheaf__task_add_due(sheaf_future *task, struct sheaf__due *due)
+{
+    struct sheaf__due **at = &sheaf__future_extra(task)->due;
+    while (*at) {
+        at = &(*at)->next;
+    }
+    due->next = NULL;
+    *at = due;
+}
+
+void sheaf__task_remove_due(sheaf_future *task, struct sheaf__due *due)
+{
+    struct sheaf__due **at = &sheaf__future_extra(task)->due;
+    while (*at && *at != due) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = due->next;
+    }
+}
+
+void sheaf__task_meet_due(sheaf_future *task)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    while (extra && extra->due) {
+        struct sheaf__due *due = extra->due;
+        extra->due = due->next;
+        due->happen(due);
+    }
+}
+
+void sheaf__tasks_suspend(sheaf_future *task)
 {
     /* That one is unbiased says nothing of those below it: it may be so for another reason than an
      * earlier park of this stack. */
@@ -44,6 +77,7 @@ void sheaf__tasks_unbias(sheaf_future *task)
         if (!(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED)) {
             sheaf__or_acq_rel(&task->job.word, SHEAF__WORD_UNBIASED);
         }
+        sheaf__task_meet_due(task);
     }
 }
 
@@ -120,7 +154,7 @@ static SHEAF__ALWAYS_INLINE void call_child(struct sheaf__worker *worker, sheaf_
  * park another worker may run them. */
 static void about_to_park(sheaf_future *task, uintptr_t what)
 {
-    sheaf__tasks_unbias(task);
+    sheaf__tasks_suspend(task);
     set_awaiting(task, what); /* A1 */
     sheaf__fence_full();
 }
@@ -439,7 +473,9 @@ static int wait_for_future(sheaf_future *future, sheaf_time deadline, enum late_
         return wait_as_thread(future, deadline);
     }
     if (task == future) {
-        return SHEAF_STATE;
+        /* A suspension like any other: what is asked meanwhile wins over the mistake. */
+        int status = late == DELIVER ? sheaf_yield() : SHEAF_OK;
+        return status == SHEAF_OK ? SHEAF_STATE : status;
     }
     if (deadline == SHEAF_FOREVER && call_if_queued(worker, task, future, late)) {
         return SHEAF_OK;

@@ -144,6 +144,7 @@ struct sheaf__extra {
     struct sheaf__block *blocks; /* runner only: groups and limits that are open, innermost first */
     struct sheaf__inherited inherited; /* runner only: what children run with */
     sheaf_fn *inner;                   /* const: the body that the inherited one calls, or NULL */
+    struct sheaf__due *due; /* runner only: what happens when the task next suspends, in order */
 };
 
 struct sheaf_future {
@@ -419,8 +420,24 @@ uint32_t sheaf__sleep_end(struct sheaf__sleep *sleep);
 /* Ends a sleep that turned out not to be needed: nobody was told of its wait. */
 void sheaf__sleep_abandon(struct sheaf__sleep *sleep);
 
-/* Takes back what the running tasks on this stack are biased to: before it may move. */
-void sheaf__tasks_unbias(sheaf_future *task);
+/* Something that is to happen when a task next suspends: a limit that had passed when it was set.
+ * Zero before the first use; stays until it has happened or was taken back. */
+struct sheaf__due {
+    struct sheaf__due *next;
+    void (*happen)(struct sheaf__due *due); /* may ask the task to cancel */
+};
+
+/* Both for the running task.  The second takes back what has not happened.
+ * Requires: the task has an extra part */
+void sheaf__task_add_due(sheaf_future *task, struct sheaf__due *due);
+void sheaf__task_remove_due(sheaf_future *task, struct sheaf__due *due);
+
+/* Makes happen what is due of a running task that is about to suspend, or looks at requests. */
+void sheaf__task_meet_due(sheaf_future *task);
+
+/* For the running tasks on this stack, before it may move: takes back what they are biased to, and
+ * makes happen what is due. */
+void sheaf__tasks_suspend(sheaf_future *task);
 
 /* ---------------------------------------------------------------- running (lib/task.c) */
 

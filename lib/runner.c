@@ -147,6 +147,28 @@ static void forget_left_over(struct run *run)
     }
 }
 
+/* How long to wait for the others to sleep: so long only where one of them is at work. */
+enum { ASLEEP_TURNS = 2000 };
+
+/* Asks all as if at one instant: none of them runs before the last was asked, so that none sees
+ * another end and takes that for news.  Nobody is woken while somebody searches (lib/idle.h), which
+ * this worker pretends to do; with a virtual clock at rest the others sleep, or are about to. */
+static void ask_at_once(sheaf_pool *pool, const struct sheaf__task_list *list)
+{
+    unsigned turns = 0;
+    sheaf__idle_search_begin(&pool->idle);
+    while (pool->is_virtual && turns < ASLEEP_TURNS &&
+           (int)sheaf__idle_sleepers(&pool->idle) < sheaf_pool_workers(pool) - 1) {
+        sheaf__spin_wait(&turns);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        sheaf__future_ask(list->tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
+    }
+    if (sheaf__idle_search_end(&pool->idle)) {
+        sheaf__idle_wake_one(&pool->idle);
+    }
+}
+
 /* Asks everything that is left once and waits for it.  Returns: false when nothing was left */
 static bool end_left_over(struct run *run, sheaf_pool *pool)
 {
@@ -154,9 +176,7 @@ static bool end_left_over(struct run *run, sheaf_pool *pool)
     sheaf__inspect_tasks(pool, false, list);
     run->listed = true;
     bool some = list->count > 0;
-    for (size_t i = 0; i < list->count; i++) {
-        sheaf__future_ask(list->tasks[i], SHEAF_ORIGIN_SHUTDOWN, NULL);
-    }
+    ask_at_once(pool, list);
     for (size_t i = 0; i < list->count; i++) {
         sheaf__future_wait(list->tasks[i], SHEAF_FOREVER);
     }

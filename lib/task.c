@@ -463,7 +463,7 @@ int sheaf_yield(void)
     if (!task) {
         return SHEAF_NOTASK;
     }
-    sheaf__tasks_unbias(task);
+    sheaf__tasks_suspend(task);
     sheaf__worker_yield(worker);
     return sheaf__task_is_asked(task) ? sheaf__task_deliver(task) : SHEAF_OK;
 }
@@ -490,15 +490,21 @@ int sheaf_sleep(sheaf_duration duration)
     return sheaf_sleep_until(sheaf_time_add(sheaf_now(), duration));
 }
 
+static int look_at_requests(sheaf_future *task)
+{
+    sheaf__task_meet_due(task);
+    return sheaf__task_is_asked(task) ? sheaf__task_deliver(task) : SHEAF_OK;
+}
+
 int sheaf_checkpoint(void)
 {
     sheaf_future *task = current_task();
     if (SHEAF__UNLIKELY(!task)) {
         return SHEAF_NOTASK;
     }
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_CANCEL) &&
-        sheaf__task_is_asked(task)) {
-        return sheaf__task_deliver(task);
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) &
+                        (SHEAF__WORD_CANCEL | SHEAF__WORD_EXTRA))) {
+        return look_at_requests(task);
     }
     return SHEAF_OK;
 }

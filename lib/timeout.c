@@ -5,6 +5,9 @@
  *                          |                                      ^
  *                          +--------------------------------------+
  *
+ * A limit that has passed when the owner sets it expires when the owner next suspends, not before
+ * (TO7): it has no timer.
+ *
  * The timer thread and the owner meet in the step from ACTIVE, which is taken under `lock` (TO1).
  * The owner first clears the timer, after which its `fire` has run or never will, so the request is
  * made or it will not be.  `changing` makes rescheduling and ending one at a time. */
@@ -24,11 +27,13 @@ struct scope {
     struct sheaf__timekeeper *keeper;
     struct sheaf__timer timer;
     struct sheaf__ticket ticket;
+    struct sheaf__due due;
     SHEAF__ATOMIC(int64_t) deadline;
     SHEAF__ATOMIC(uint8_t) state; /* enum state; changes under lock */
     struct sheaf__spin lock;
     struct sheaf__spin changing; /* rank 0: the timekeeper's lock is taken inside */
     bool timed;                  /* guarded by changing */
+    bool overdue;                /* it has no timer; guarded by changing */
     int baseline;                /* requests that were counted at the beginning */
     struct sheaf__inherited before;
 };
@@ -54,12 +59,21 @@ static bool leave_active(struct scope *scope, enum state to)
     return active;
 }
 
-static void expire(struct sheaf__timer *timer)
+static void expire(struct scope *scope)
 {
-    struct scope *scope = SHEAF__CONTAINER(timer, struct scope, timer);
     if (leave_active(scope, EXPIRED)) {
         sheaf__task_ask_for(scope->task, SHEAF_ORIGIN_TIMEOUT, &scope->ticket);
     }
+}
+
+static void fire(struct sheaf__timer *timer)
+{
+    expire(SHEAF__CONTAINER(timer, struct scope, timer));
+}
+
+static void expire_at_suspension(struct sheaf__due *due)
+{
+    expire(SHEAF__CONTAINER(due, struct scope, due));
 }
 
 /* Requires: changing is held, or nobody else knows the scope */
@@ -69,18 +83,39 @@ static int set_timer(struct scope *scope, sheaf_time deadline)
     if (deadline == SHEAF_FOREVER) {
         return SHEAF_OK;
     }
-    scope->timer = (struct sheaf__timer){.fire = expire, .unlocked = true};
+    if (deadline <= sheaf__timekeeper_now(scope->keeper) && sheaf_current() == scope->task) {
+        scope->due = (struct sheaf__due){.happen = expire_at_suspension};
+        scope->overdue = true;
+        sheaf__task_add_due(scope->task, &scope->due);
+        return SHEAF_OK;
+    }
+    scope->timer = (struct sheaf__timer){.fire = fire, .unlocked = true};
     scope->timed = true;
     return sheaf__timer_set(scope->keeper, &scope->timer, deadline);
 }
 
-/* Requires: changing is held.  On return the timer has fired or never will. */
+/* Requires: changing is held; the caller is the owner if the scope is overdue.  On return the
+ * timer has fired or never will. */
 static void clear_timer(struct scope *scope)
 {
     if (scope->timed) {
         sheaf__timer_clear(scope->keeper, &scope->timer);
         scope->timed = false;
     }
+    if (scope->overdue) {
+        sheaf__task_remove_due(scope->task, &scope->due);
+        scope->overdue = false;
+    }
+}
+
+/* Whether the deadline may be moved by the caller: of an overdue scope only by the owner, in whose
+ * list it is.  To others it has expired.
+ *
+ * Requires: changing is held */
+static bool may_move(const struct scope *scope)
+{
+    return sheaf__load_acq(&scope->state) == ACTIVE &&
+           (!scope->overdue || sheaf_current() == scope->task);
 }
 
 /* ---------------------------------------------------------------- inheriting */
@@ -216,7 +251,7 @@ int sheaf_timeout_reschedule(sheaf_timeout *timeout, sheaf_time deadline)
     struct scope *scope = scope_of(timeout);
     int status = SHEAF_STATE;
     sheaf__spin_lock(&scope->changing);
-    if (sheaf__load_acq(&scope->state) == ACTIVE) {
+    if (may_move(scope)) {
         clear_timer(scope);
         if (sheaf__load_acq(&scope->state) == ACTIVE) {
             status = set_timer(scope, deadline);
