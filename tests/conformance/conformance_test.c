@@ -18,8 +18,11 @@ enum { SEEDS = 20, LIMIT_SECONDS = 120 };
 static void show_difference(const struct sample *sample, const struct play_options *options,
                             const struct text *played)
 {
-    fprintf(stderr, "%s differs with --workers %d --seed %llu:\n", sample->path, options->workers,
-            (unsigned long long)options->seed);
+    fprintf(stderr, "%s differs with --workers %d", sample->path, options->workers);
+    if (options->seed) {
+        fprintf(stderr, " --seed %llu", (unsigned long long)options->seed);
+    }
+    fprintf(stderr, ":\n");
     struct text command = {0};
     text_add(&command, "diff -u --label expected --label played '%s' - >&2", sample->expected_path);
     FILE *diff = popen(command.data, "w");
