@@ -439,8 +439,7 @@ static int an_immediate_shutdown_drops_what_is_there(void *arg, sheaf_value *res
 }
 
 /* It was taken out for the getter, which does not take it after all. */
-static int an_item_on_its_way_is_dropped_after_an_immediate_shutdown(void *arg,
-                                                                     sheaf_value *result)
+static int an_item_on_its_way_is_dropped_after_an_immediate_shutdown(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
     sheaf__store_rel(&drops, 0);

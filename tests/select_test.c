@@ -391,10 +391,10 @@ static int a_case_among_callbacks_hears_of_the_end(void *arg, sheaf_value *resul
     struct things t;
     open_things(&t);
     for (int round = 0; round < 3; round++) {
-        EXPECT_INT(sheaf_on_done(t.future, run_callback, (void *)&calls), SHEAF_OK);
+        EXPECT_INT(sheaf_on_done(t.future, run_callback, (void *)(uintptr_t)&calls), SHEAF_OK);
         sheaf_future *task = sheaf_spawn(select_all, &t);
         settle(&t, round + 1);
-        EXPECT_INT(sheaf_on_done(t.future, run_callback, (void *)&calls), SHEAF_OK);
+        EXPECT_INT(sheaf_on_done(t.future, run_callback, (void *)(uintptr_t)&calls), SHEAF_OK);
         sheaf_future *kept = sheaf_retain(t.future);
         make_ready(&t, FUTURE);
         if (round == 2) {

@@ -262,6 +262,8 @@ bool sheaf__node_is_callback(const struct sheaf__node *)
 }
 void sheaf__drain_commit(struct sheaf__node *, sheaf_future *) {}
 void sheaf__drain_free(struct sheaf__drain *) {}
+void sheaf__callbacks_forget(struct sheaf__node *) {}
+void sheaf__pool_stop_run(sheaf_pool *, bool) {}
 void sheaf__drain_unlink(sheaf_future *, struct sheaf__node *) {}
 void sheaf__locals_release(struct sheaf__locals *) {}
 void sheaf__pool_report(sheaf_pool *, sheaf_error *, const char *) {}
@@ -308,6 +310,10 @@ sheaf_future *sheaf_current(void)
 sheaf_time sheaf_pool_now(sheaf_pool *)
 {
     return 0;
+}
+int sheaf_yield(void)
+{
+    return SHEAF_OK;
 }
 int sheaf_raise(int code, const char *, ...)
 {
