@@ -100,7 +100,7 @@ static void carry(struct fixture *f, int pairing, sheaf_queue_order order, size_
 {
     struct traffic t;
     struct actor producers[ACTORS], consumers[ACTORS];
-    open_traffic(&t, order, bound, (int)fixture_scaled(500));
+    open_traffic(&t, order, bound, (int)fixture_scaled(200));
     for (int i = 0; i < ACTORS; i++) {
         actor_start(&producers[i], pairing_first(pairing), f->pool, produce, &t);
         actor_start(&consumers[i], pairing_second(pairing), f->pool, consume, &t);
@@ -190,7 +190,7 @@ static void cancel_all(sheaf_future **tasks, int count, unsigned *dice, int expe
 static void no_item_is_lost_by_cancellations_and_limits(struct fixture *f)
 {
     unsigned dice = 11;
-    for (size_t round = 0; round < fixture_scaled(60); round++) {
+    for (size_t round = 0; round < fixture_scaled(20); round++) {
         struct traffic t;
         sheaf_future *tasks[2 * ACTORS];
         open_traffic(&t, (sheaf_queue_order)(round % 3), 1 + round % 3, 0);
@@ -208,7 +208,7 @@ static void no_item_is_lost_by_cancellations_and_limits(struct fixture *f)
 static void no_item_is_lost_when_a_shutdown_comes_between(struct fixture *f)
 {
     unsigned dice = 13;
-    for (size_t round = 0; round < fixture_scaled(60); round++) {
+    for (size_t round = 0; round < fixture_scaled(20); round++) {
         struct traffic t;
         sheaf_future *tasks[2 * ACTORS];
         open_traffic(&t, (sheaf_queue_order)(round % 3), 1 + round % 3, 0);
@@ -227,7 +227,7 @@ static void no_item_is_lost_when_a_shutdown_comes_between(struct fixture *f)
 static void a_close_waits_for_those_inside(struct fixture *f)
 {
     unsigned dice = 17;
-    for (size_t round = 0; round < fixture_scaled(60); round++) {
+    for (size_t round = 0; round < fixture_scaled(20); round++) {
         struct traffic t;
         sheaf_future *tasks[2 * ACTORS];
         open_traffic(&t, (sheaf_queue_order)(round % 3), 1 + round % 3, 0);

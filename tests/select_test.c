@@ -465,7 +465,7 @@ static void nothing_is_lost_or_doubled_by_many_selects(struct fixture *f)
 {
     enum { TASKS = 6, THREADS = 2 };
     unsigned dice = 23;
-    for (size_t round = 0; round < fixture_scaled(40); round++) {
+    for (size_t round = 0; round < fixture_scaled(15); round++) {
         struct market m;
         sheaf_future *tasks[TASKS];
         struct actor threads[THREADS];
