@@ -4,6 +4,7 @@ load("//third_party/bazel:shims.bzl", "bazel_shims")
 load("//third_party/cmocka:cmocka.bzl", "system_cmocka")
 load("//third_party/relacy:relacy.bzl", "system_relacy")
 load("//third_party/spin:spin.bzl", "system_spin")
+load("//third_party/valgrind:valgrind.bzl", "system_valgrind")
 
 def sheaf_workspace():
     """What a workspace needs that depends on sheaf."""
@@ -14,3 +15,4 @@ def sheaf_dev_workspace():
     system_cmocka(name = "cmocka")
     system_relacy(name = "relacy")
     system_spin(name = "spin")
+    system_valgrind(name = "valgrind")
