@@ -40,8 +40,8 @@ struct report; /* lib/pool.c */
 struct sheaf__annex {
     /* Takes nothing new from here on and ends what is there as `how` says; frees the annex.
      *
-     * Returns: SHEAF_OK; SHEAF_TIMEOUT when something still runs at the (real) deadline: call again.
-     *          ABANDON does not wait */
+     * Returns: SHEAF_OK; SHEAF_TIMEOUT when something still runs at the (real) deadline: call
+     *          again.  ABANDON does not wait */
     int (*close)(struct sheaf__annex *annex, sheaf_close how, int64_t deadline);
     void (*tell_late)(struct sheaf__annex *annex, sheaf_late_fn *late, void *context);
 };
@@ -122,7 +122,8 @@ size_t sheaf__pool_seal(sheaf_pool *pool);
 /* Frees the pool, at once or when its last future is released.  The stacks that tasks are suspended
  * on stay for ever.
  *
- * Requires: stopped, sealed, nothing queued, no timers any more, and every fiber that was woken before has come */
+ * Requires: stopped, sealed, nothing queued, no timers any more, and every fiber that was woken
+ *           before has come */
 void sheaf__pool_retire(sheaf_pool *pool);
 
 /* Puts new tasks, linked by up.next, in the queue for work from outside.
@@ -161,8 +162,8 @@ static inline bool sheaf__pool_busy(sheaf_pool *pool)
 /* How many fibers are parked.  Exact while the pool is at rest. */
 size_t sheaf__pool_suspended(sheaf_pool *pool);
 
-/* A run on this pool, if there is one or when there will be one, does not wait for its main task any
- * longer (lib/runner.c).
+/* A run on this pool, if there is one or when there will be one, does not wait for its main task
+ * any longer (lib/runner.c).
  *
  *   fatal  because a task ended with SHEAF_FATAL */
 void sheaf__pool_stop_run(sheaf_pool *pool, bool fatal);

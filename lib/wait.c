@@ -52,7 +52,7 @@ bool sheaf__wait_seal(struct sheaf__wait *wait)
     unsigned turns = 0;
     uint32_t word = SHEAF__WAIT_PARKED;
     /* relaxed: either the wakers find a reason, or this finds theirs; nothing else is handed over.
-     * What the sleeper did is known from the end of its worker, and a waker's push from the queue. */
+     * What the sleeper did is known from the end of its worker, what a waker did from the queue. */
     while (!sheaf__cas_rlx(&wait->word, &word,
                            SHEAF__WAIT_PARKED | SHEAF__WAIT_CANCEL | SHEAF__WAIT_GONE)) {
         if (word & SHEAF__WAIT_REASON) {

@@ -1,4 +1,4 @@
-/* Guards of stacks: where they are, that they hold, and what happens when the system refuses one. */
+/* Guards of stacks: where they are, that they hold, what happens when the system refuses one. */
 #include "tests/support/stacks.h"
 
 #include "lib/platform/context.h"

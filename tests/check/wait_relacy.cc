@@ -106,8 +106,8 @@ struct pinned : scene<pinned, 3> {
     }
 };
 
-// A sleeper of an abandoned pool: nobody resumes it, or somebody had decided before.  It parks before
-// it is sealed, as when all workers have left.
+// A sleeper of an abandoned pool: nobody resumes it, or somebody had decided before.  It parks
+// before it is sealed, as when all workers have left.
 struct sealed : scene<sealed, 4> {
     rl::var<int> left; // by the sleeper's worker, at the end
     rl::generic_event parked;
