@@ -230,6 +230,7 @@ static void a_group_holds_its_parts_in_order(void **state)
     sheaf_error_release(group);
 }
 
+/* TG16, P15 */
 static void a_fatal_part_makes_a_group_fatal(void **state)
 {
     sheaf_error *parts[2] = {sheaf_error_new(EIO, "io"), sheaf_error_new(SHEAF_FATAL, "stop")};

@@ -318,6 +318,7 @@ static void note_line(void *context, const char *line)
     }
 }
 
+/* CG1, CG3 */
 static void a_dump_names_the_tasks_and_what_they_wait_for(struct fixture *f)
 {
     sheaf_pool *pool = open_as(f);

@@ -348,6 +348,7 @@ static int joining_waits_for_every_item_put(void *arg, sheaf_value *result)
 
 /* ---------------------------------------------------------------- shutting down */
 
+/* QU8, QU10 */
 static int a_shutdown_lets_getters_finish_and_refuses_puts(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -413,6 +414,7 @@ static void count_drop(sheaf_value item)
     sheaf__add_acq_rel(&drops, (int)item.i64);
 }
 
+/* QU9, QU10 */
 static int an_immediate_shutdown_drops_what_is_there(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;

@@ -26,6 +26,7 @@ static int count_alone(void *arg, sheaf_value *result)
 
 /* ---------------------------------------------------------------- order */
 
+/* P4 */
 static int tasks_run_one_at_a_time_in_order(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
