@@ -129,6 +129,8 @@ static void add_parked(struct search *search)
         struct sheaf__fiber *fiber = SHEAF__CONTAINER(link, struct sheaf__fiber, all);
         if (sheaf__wait_pin(&fiber->wait)) {
             add_stack(search, sheaf__load_acq(&fiber->current));
+            for (volatile int x = 0; x < 20000; x++) {
+            }
             sheaf__wait_unpin(&fiber->wait);
         }
     }
@@ -189,9 +191,13 @@ static void let_go(struct sheaf__task_list *list)
 static void search_locked(struct search *search)
 {
     struct sheaf__task_list *list = search->list;
+    /* A fiber that is woken while it is pinned is in no queue until the unpin: nobody may take that
+     * for rest. */
+    sheaf_clock_hold(search->pool);
     pthread_mutex_lock(&search->pool->inspect_lock);
     search_once(search);
     pthread_mutex_unlock(&search->pool->inspect_lock);
+    sheaf_clock_release(search->pool);
     list->count = list->found < list->room ? list->found : list->room;
 }
 

@@ -350,6 +350,69 @@ static int what_is_due_now_happens_while_another_yields_for_ever(void *arg, shea
     return SHEAF_OK;
 }
 
+/* ---------------------------------------------------------------- under inspection */
+
+struct tennis {
+    sheaf_mutex mutex;
+    sheaf_cond moved;
+    size_t ball; /* strokes so far; guarded by mutex */
+    size_t strokes;
+};
+
+struct player {
+    struct tennis *game;
+    size_t side;
+};
+
+static int play(void *arg, sheaf_value *result)
+{
+    struct player *self = arg;
+    struct tennis *game = self->game;
+    (void)result;
+    SHEAF_TRY(sheaf_lock(&game->mutex));
+    while (game->ball < game->strokes) {
+        if (game->ball % 2 == self->side) {
+            game->ball++;
+            sheaf_cond_notify(&game->moved, 1);
+        } else {
+            SHEAF_TRY(sheaf_cond_wait(&game->moved, &game->mutex));
+        }
+    }
+    sheaf_cond_notify(&game->moved, 1);
+    return sheaf_unlock(&game->mutex);
+}
+
+/* There is always one of the two that can run, whatever the other waits for. */
+static int play_while_another_sleeps(void *arg, sheaf_value *result)
+{
+    (void)result;
+    sheaf_duration hour = SHEAF_S(3600);
+    sheaf_future *sleeper = sheaf_spawn(sleep_for, &hour);
+    struct tennis game = {.mutex = SHEAF_MUTEX_INIT, .moved = SHEAF_COND_INIT};
+    game.strokes = fixture_scaled(100000);
+    struct player players[] = {{&game, 0}, {&game, 1}};
+    sheaf_time start = sheaf_now();
+    sheaf_future *other = sheaf_spawn(play, &players[1]);
+    EXPECT_INT(play(&players[0], NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_join(other, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_now() - start, 0);
+    sheaf_cancel(sleeper);
+    EXPECT_INT(sheaf_join(sleeper, NULL), SHEAF_CANCELLED);
+    sheaf__store_rel((SHEAF__ATOMIC(int) *)arg, 1);
+    return SHEAF_OK;
+}
+
+static void who_looks_at_tasks_does_not_move_the_clock(struct fixture *f)
+{
+    SHEAF__ATOMIC(int) over;
+    sheaf__store_rel(&over, 0);
+    sheaf_future *game = sheaf_spawn_on(f->pool, play_while_another_sleeps, &over);
+    while (!sheaf__load_acq(&over)) {
+        sheaf_all_tasks(f->pool, NULL, 0);
+    }
+    EXPECT_INT(sheaf_join(game, NULL), SHEAF_OK);
+}
+
 static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_VIRTUAL, long_sleeps_take_no_time),
     TASK_TEST_ON(MODES_VIRTUAL, time_stands_still_while_anything_can_run),
@@ -364,6 +427,7 @@ static const struct fixture_test tests[] = {
     POOL_TEST_ON(MODES_VIRTUAL, a_drain_that_can_never_end_is_a_deadlock),
     POOL_TEST_ON(MODES_VIRTUAL, a_task_that_waits_is_no_deadlock_while_a_timer_is_left),
     TASK_TEST_ON(MODES_VIRTUAL, what_is_due_now_happens_while_another_yields_for_ever),
+    THREAD_TEST_ON(MODES_VIRTUAL, who_looks_at_tasks_does_not_move_the_clock),
 };
 
 int main(void)
