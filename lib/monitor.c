@@ -14,6 +14,9 @@ void sheaf__monitor_notify(struct sheaf__monitor *monitor, size_t count)
     struct sheaf__link *link;
     while (count > 0 && (link = sheaf__list_pop_front(&monitor->waiters)) != NULL) {
         struct waiter *waiter = SHEAF__CONTAINER(link, struct waiter, link);
+        if (sheaf__wait_is_gone(waiter->wait)) {
+            continue; /* abandoned with its pool: it would not pass it on */
+        }
         waiter->chosen = true;
         /* One whose wake fails has been woken for another reason: it passes the notification on,
          * unless it returns all the same. */

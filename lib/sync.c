@@ -195,11 +195,17 @@ bool sheaf_locked(const sheaf_mutex *mutex)
 /* ---------------------------------------------------------------- condition */
 
 /* Requires: the condition's guard is held.  Moves its oldest waiter to its mutex, or wakes it with
- * the mutex if that is free. */
-static void notify_first(struct mutex *cond)
+ * the mutex if that is free.
+ *
+ * Returns: false for a waiter that was abandoned with its pool: it would not pass the notification
+ *          on */
+static bool notify_first(struct mutex *cond)
 {
     struct sheaf__waiter *waiter = sheaf__line_pop(&cond->line);
     struct mutex *mutex = waiter->object;
+    if (sheaf__wait_is_gone(waiter->wait)) {
+        return false;
+    }
     take_guard(mutex);
     if (sheaf__load_rlx(&mutex->state) & HELD) {
         enqueue(mutex, waiter);
@@ -210,6 +216,7 @@ static void notify_first(struct mutex *cond)
         }
     }
     drop_guard(mutex);
+    return true;
 }
 
 void sheaf_cond_notify(sheaf_cond *given, size_t count)
@@ -223,8 +230,8 @@ void sheaf_cond_notify(sheaf_cond *given, size_t count)
         return;
     }
     take_guard(cond);
-    while (count-- > 0 && !sheaf__line_empty(&cond->line)) {
-        notify_first(cond);
+    while (count > 0 && !sheaf__line_empty(&cond->line)) {
+        count -= notify_first(cond);
     }
     note_removal(cond);
     drop_guard(cond);

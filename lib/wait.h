@@ -69,6 +69,12 @@ void sheaf__wait_unpin(struct sheaf__wait *wait);
  * Returns:  false when somebody has decided already: `resume` was called, or is about to be */
 bool sheaf__wait_seal(struct sheaf__wait *wait);
 
+/* Whether it was sealed: it never goes on, whoever wakes it. */
+static inline bool sheaf__wait_is_gone(struct sheaf__wait *wait)
+{
+    return sheaf__load_rlx(&wait->word) & SHEAF__WAIT_GONE;
+}
+
 /* Starts a wait of a fiber. */
 static inline void sheaf__wait_begin(struct sheaf__wait *wait)
 {

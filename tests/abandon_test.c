@@ -204,6 +204,26 @@ static void the_mutex_goes_to_who_waits_behind_the_abandoned(struct fixture *f)
     EXPECT(!sheaf_locked(&mutex));
 }
 
+static void a_notification_goes_to_who_waits_behind_the_abandoned(struct fixture *f)
+{
+    struct room room = {.mutex = SHEAF_MUTEX_INIT, .cond = SHEAF_COND_INIT};
+    sheaf_pool *pool = open_as(f);
+    sheaf_clock_hold(pool);
+    sheaf_clock_hold(f->pool);
+    sheaf_future *first = sheaf_spawn_on(pool, wait_in, &room);
+    sheaf_future *second = sheaf_spawn_on(pool, wait_in, &room);
+    wait_for_suspended(pool, 2);
+    sheaf_future *behind = sheaf_spawn_on(f->pool, wait_in, &room);
+    wait_for_suspended(f->pool, 1);
+    abandon(pool);
+    expect_abandoned(first);
+    expect_abandoned(second);
+    sheaf_cond_notify(&room.cond, 1);
+    sheaf_clock_release(f->pool);
+    EXPECT_INT(sheaf_join(behind, NULL), SHEAF_OK);
+    EXPECT(!sheaf_locked(&room.mutex));
+}
+
 /* ---------------------------------------------------------------- at the same time */
 
 enum { WAITERS = 6 };
@@ -270,6 +290,7 @@ static const struct fixture_test tests[] = {
     THREAD_TEST(a_condition_is_notified_after_its_waiters_have_gone),
     THREAD_TEST(a_timer_in_an_abandoned_frame_finds_its_task),
     THREAD_TEST(the_mutex_goes_to_who_waits_behind_the_abandoned),
+    THREAD_TEST(a_notification_goes_to_who_waits_behind_the_abandoned),
     THREAD_TEST(wakers_and_an_abandonment_that_meet),
 };
 
