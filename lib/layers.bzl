@@ -92,6 +92,7 @@ LAYERS = {
         "group.c",
         "group_end.c",
         "group_impl.h",
+        "items.h",
         "monitor.c",
         "monitor.h",
         "queue.c",

@@ -4,15 +4,12 @@
  * free places to putters, the longest waiting first.  Invariants while the guard is free:
  *
  *     somebody waits for an item    =>  the queue holds none
- *     somebody waits for a place    =>  size + promised == bound
+ *     somebody waits for a place    =>  items + promised == bound
  *
  * A chosen getter has the item.  A chosen putter has a place, `promised`, and puts its item itself
  * when it goes on: until then it may be cancelled and have put nothing (QU6), or find that the
  * queue was shut down (QU8).  Its item has had its number, its place in the order, since it was
  * chosen (QU3).
- *
- * Items are ordered by rank and number.  Nearly always a new one belongs at an end of the list;
- * one that was given back, or put by a slow putter, and all in a queue by priority go to a heap.
  *
  * `inside` counts those that are in a line or have been taken out of one and have not been here
  * since: a close waits for them. */
@@ -21,38 +18,24 @@
 #include <string.h>
 
 #include "lib/alloc.h"
-#include "lib/heap.h"
-#include "lib/list.h"
+#include "lib/items.h"
 #include "lib/spin.h"
 #include "lib/waitables.h"
-
-struct sheaf__item {
-    union {
-        struct sheaf__link link;
-        struct sheaf__heap_node node;
-    } at;
-    int64_t rank;
-    int64_t number; /* of two of one rank the smaller comes first */
-    sheaf_value value;
-};
 
 /* What lies in a sheaf_queue. */
 struct queue {
     struct sheaf__spin guard;
     bool open; /* guarded by guard, as all that is not const */
     bool shut;
-    bool emptied;   /* shut down, and what it held or is given back is dropped */
-    uint32_t order; /* const: enum sheaf_queue_order */
-    size_t bound;   /* const; 0: none */
+    bool emptied; /* shut down, and what it held or is given back is dropped */
+    bool ranked;  /* const: ordered by rank */
+    size_t bound; /* const; 0: none */
     void (*drop)(sheaf_value item);
     int64_t (*rank)(sheaf_value item);
-    int64_t numbers; /* given so far */
-    size_t size;     /* items in `list` and `heap` */
+    struct sheaf__items items;
     size_t promised; /* places that chosen putters have */
     size_t undone;
     size_t inside;
-    struct sheaf__list list; /* sorted */
-    struct sheaf__heap heap;
     struct sheaf__line getters;
     struct sheaf__line putters;
     struct sheaf__line joiners;
@@ -66,81 +49,21 @@ static struct queue *of(const sheaf_queue *queue)
     return (struct queue *)(uintptr_t)queue;
 }
 
-/* ---------------------------------------------------------------- items; the guard is held */
-
-static struct sheaf__item *item_of_link(struct sheaf__link *link)
-{
-    return SHEAF__CONTAINER(link, struct sheaf__item, at.link);
-}
-
-static struct sheaf__item *item_of_node(const struct sheaf__heap_node *node)
-{
-    return SHEAF__CONTAINER((uintptr_t)node, struct sheaf__item, at.node);
-}
-
-static bool comes_before(const struct sheaf__item *a, const struct sheaf__item *b)
-{
-    return a->rank != b->rank ? a->rank < b->rank : a->number < b->number;
-}
-
-static bool node_before(const struct sheaf__heap_node *a, const struct sheaf__heap_node *b)
-{
-    return comes_before(item_of_node(a), item_of_node(b));
-}
-
-static void number_item(struct queue *queue, struct sheaf__item *item)
-{
-    queue->numbers++;
-    item->number = queue->order == SHEAF_QUEUE_LIFO ? -queue->numbers : queue->numbers;
-}
-
-static void insert(struct queue *queue, struct sheaf__item *item)
-{
-    struct sheaf__link *first = sheaf__list_first(&queue->list);
-    struct sheaf__link *last = sheaf__list_last(&queue->list);
-    queue->size++;
-    if (queue->order == SHEAF_QUEUE_PRIORITY) {
-        sheaf__heap_push(&queue->heap, &item->at.node, node_before);
-    } else if (!last || comes_before(item_of_link(last), item)) {
-        sheaf__list_push_back(&queue->list, &item->at.link);
-    } else if (comes_before(item, item_of_link(first))) {
-        sheaf__list_push_front(&queue->list, &item->at.link);
-    } else {
-        sheaf__heap_push(&queue->heap, &item->at.node, node_before);
-    }
-}
-
-/* Takes the first item out; NULL when there is none. */
-static struct sheaf__item *take_first(struct queue *queue)
-{
-    struct sheaf__link *link = sheaf__list_first(&queue->list);
-    struct sheaf__heap_node *node = sheaf__heap_top(&queue->heap);
-    if (!link && !node) {
-        return NULL;
-    }
-    queue->size--;
-    if (!node || (link && comes_before(item_of_link(link), item_of_node(node)))) {
-        sheaf__link_unlink(link);
-        return item_of_link(link);
-    }
-    return item_of_node(sheaf__heap_pop(&queue->heap, node_before));
-}
-
 /* ---------------------------------------------------------------- changes; the guard is held */
 
 static bool has_place(const struct queue *queue)
 {
-    return queue->bound == 0 || queue->size + queue->promised < queue->bound;
+    return queue->bound == 0 || queue->items.size + queue->promised < queue->bound;
 }
 
 static void feed_getters(struct queue *queue)
 {
-    while (queue->size > 0 && !sheaf__line_empty(&queue->getters)) {
+    while (queue->items.size > 0 && !sheaf__line_empty(&queue->getters)) {
         struct sheaf__waiter *getter = sheaf__line_pop(&queue->getters);
-        getter->of.item = take_first(queue);
+        getter->of.item = sheaf__items_take(&queue->items);
         struct sheaf__item *item = getter->of.item;
         if (!sheaf__waiter_choose(getter, SHEAF_OK)) {
-            insert(queue, item);
+            sheaf__items_insert(&queue->items, item);
         }
     }
 }
@@ -149,7 +72,7 @@ static void place_putters(struct queue *queue)
 {
     while (has_place(queue) && !sheaf__line_empty(&queue->putters)) {
         struct sheaf__waiter *putter = sheaf__line_pop(&queue->putters);
-        number_item(queue, putter->of.item);
+        sheaf__items_number(&queue->items, putter->of.item);
         if (sheaf__waiter_choose(putter, SHEAF_OK)) {
             queue->promised++;
         }
@@ -164,7 +87,7 @@ static void settle(struct queue *queue)
 
 static void put(struct queue *queue, struct sheaf__waiter *putter)
 {
-    insert(queue, putter->of.item);
+    sheaf__items_insert(&queue->items, putter->of.item);
     putter->of.item = NULL;
     queue->undone++;
     settle(queue);
@@ -182,7 +105,7 @@ static void count_done(struct queue *queue)
 static void throw_away(struct queue *queue)
 {
     struct sheaf__item *item;
-    while ((item = take_first(queue)) != NULL) {
+    while ((item = sheaf__items_take(&queue->items)) != NULL) {
         sheaf__spin_unlock(&queue->guard);
         if (queue->drop) {
             queue->drop(item->value);
@@ -256,7 +179,7 @@ static enum sheaf__look look_for_place(struct sheaf__waiter *waiter)
     } else {
         look = tell(waiter, status);
         if (look == SHEAF__LOOK_TAKEN && status == SHEAF_OK) {
-            number_item(queue, waiter->of.item);
+            sheaf__items_number(&queue->items, waiter->of.item);
             put(queue, waiter);
         }
     }
@@ -313,9 +236,7 @@ int sheaf__queue_begin_put(struct sheaf__waiter *waiter, sheaf_queue *given, she
         return SHEAF_NOMEM;
     }
     item->value = value;
-    item->rank = queue->order != SHEAF_QUEUE_PRIORITY ? 0
-                 : queue->rank                        ? queue->rank(value)
-                                                      : value.i64;
+    item->rank = !queue->ranked ? 0 : queue->rank ? queue->rank(value) : value.i64;
     waiter->kind = &put_waitable;
     waiter->object = given;
     waiter->of.item = item;
@@ -334,14 +255,14 @@ static enum sheaf__look look_for_item(struct sheaf__waiter *waiter)
     struct queue *queue = waiter->object;
     enum sheaf__look look;
     sheaf__spin_lock(&queue->guard);
-    bool there = queue->size > 0 && !queue->emptied;
+    bool there = queue->items.size > 0 && !queue->emptied;
     int status = there ? SHEAF_OK : refusal(queue);
     if (status == SHEAF_OK && !there) {
         look = get_in_line(queue, waiter, &queue->getters);
     } else {
         look = tell(waiter, status);
         if (look == SHEAF__LOOK_TAKEN && there) {
-            waiter->of.item = take_first(queue);
+            waiter->of.item = sheaf__items_take(&queue->items);
             settle(queue);
         }
     }
@@ -360,7 +281,7 @@ static void decline_item(struct sheaf__waiter *waiter)
     struct queue *queue = waiter->object;
     sheaf__spin_lock(&queue->guard);
     if (waiter->status == SHEAF_OK) {
-        insert(queue, waiter->of.item);
+        sheaf__items_insert(&queue->items, waiter->of.item);
         if (queue->emptied) {
             throw_away(queue);
         }
@@ -461,7 +382,8 @@ int sheaf_queue_open(sheaf_queue *given, const sheaf_queue_options *given_option
     memset(given, 0, sizeof *given);
     struct queue *queue = of(given);
     queue->open = true;
-    queue->order = (uint32_t)options.order;
+    queue->ranked = options.order == SHEAF_QUEUE_PRIORITY;
+    queue->items.newest_first = options.order == SHEAF_QUEUE_LIFO;
     queue->bound = options.bound;
     queue->drop = options.drop;
     queue->rank = options.rank;
@@ -621,7 +543,7 @@ static size_t measure(const sheaf_queue *given, bool *place)
 {
     struct queue *queue = of(given);
     sheaf__spin_lock(&queue->guard);
-    size_t size = queue->emptied ? 0 : queue->size;
+    size_t size = queue->emptied ? 0 : queue->items.size;
     *place = has_place(queue);
     sheaf__spin_unlock(&queue->guard);
     return size;

@@ -77,7 +77,7 @@ static void leave_future(struct sheaf__waiter *waiter)
 }
 
 static const struct sheaf__waitable future_waitable = {
-    .what = "one of several things",
+    .what = "a future",
     .look = look_at_future,
     .leave = leave_future,
 };

@@ -139,9 +139,10 @@ int sheaf__waiters_wait(struct sheaf__waiter *waiters, sheaf_pool *clock, sheaf_
                         struct sheaf__waiter **chosen)
 {
     *chosen = sheaf__waiters_look(waiters);
+    const char *what = waiters->also ? "one of several things" : waiters->kind->what;
     while (!*chosen) {
         struct nap nap;
-        SHEAF_TRY(begin_nap(&nap, waiters->kind->what, clock, deadline));
+        SHEAF_TRY(begin_nap(&nap, what, clock, deadline));
         SHEAF_TRY(sleep_in_line(&nap, waiters, chosen));
     }
     return SHEAF_OK;

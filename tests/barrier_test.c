@@ -3,9 +3,8 @@
 #include "tests/support/fixture.h"
 #include "tests/support/pairings.h"
 
-#include <sched.h>
-#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---------------------------------------------------------------- one caller */
 
@@ -248,9 +247,7 @@ static void limits_and_last_arrivals_that_meet_release_whole_rounds(struct fixtu
             enum actor_kind kind = i % 2 ? pairing_first(pairing) : pairing_second(pairing);
             actor_start(&actors[i], kind, f->pool, arrive_until_broken, &crowd);
         }
-        for (size_t i = 0; i < fixture_scaled(2000); i++) {
-            sched_yield();
-        }
+        nanosleep(&(const struct timespec){.tv_nsec = 10000000}, NULL);
         EXPECT_INT(sheaf_barrier_abort(&crowd.barrier), SHEAF_OK);
         for (int i = 0; i < 5; i++) {
             EXPECT_INT(actor_join(&actors[i]), SHEAF_BROKEN);

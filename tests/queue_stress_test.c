@@ -167,10 +167,14 @@ static int consume_until_cancelled(void *arg, sheaf_value *result)
     }
 }
 
+/* Mostly a moment on the processor: to give that away can take long on a busy machine. */
 static void pause_a_while(unsigned *dice)
 {
-    int turns = rand_r(dice) % 30;
-    for (int i = 0; i < turns; i++) {
+    unsigned turns = (unsigned)rand_r(dice) % 3000;
+    for (unsigned i = 0; i < turns; i++) {
+        sheaf__cpu_relax();
+    }
+    if (turns % 8 == 0) {
         sched_yield();
     }
 }
@@ -190,7 +194,7 @@ static void cancel_all(sheaf_future **tasks, int count, unsigned *dice, int expe
 static void no_item_is_lost_by_cancellations_and_limits(struct fixture *f)
 {
     unsigned dice = 11;
-    for (size_t round = 0; round < fixture_scaled(20); round++) {
+    for (size_t round = 0; round < fixture_scaled(40); round++) {
         struct traffic t;
         sheaf_future *tasks[2 * ACTORS];
         open_traffic(&t, (sheaf_queue_order)(round % 3), 1 + round % 3, 0);
@@ -208,7 +212,7 @@ static void no_item_is_lost_by_cancellations_and_limits(struct fixture *f)
 static void no_item_is_lost_when_a_shutdown_comes_between(struct fixture *f)
 {
     unsigned dice = 13;
-    for (size_t round = 0; round < fixture_scaled(20); round++) {
+    for (size_t round = 0; round < fixture_scaled(40); round++) {
         struct traffic t;
         sheaf_future *tasks[2 * ACTORS];
         open_traffic(&t, (sheaf_queue_order)(round % 3), 1 + round % 3, 0);
@@ -227,7 +231,7 @@ static void no_item_is_lost_when_a_shutdown_comes_between(struct fixture *f)
 static void a_close_waits_for_those_inside(struct fixture *f)
 {
     unsigned dice = 17;
-    for (size_t round = 0; round < fixture_scaled(20); round++) {
+    for (size_t round = 0; round < fixture_scaled(40); round++) {
         struct traffic t;
         sheaf_future *tasks[2 * ACTORS];
         open_traffic(&t, (sheaf_queue_order)(round % 3), 1 + round % 3, 0);

@@ -12,7 +12,8 @@
  *
  * When several cases could be carried out at the call, the first in the array is: put what matters
  * most in front, and turn the array between calls where every case has to get its turn.  When none
- * can, the call waits in the line of each like any other caller, and the first to be served decides.
+ * can, the call waits in the line of each like any other caller, and the first that is served is
+ * the one.
  */
 #ifndef SHEAF_SELECT_H
 #define SHEAF_SELECT_H

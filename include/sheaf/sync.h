@@ -3,8 +3,8 @@
  * Called from a task they suspend the task; called from a plain thread they block the thread, on
  * the real clock where a deadline is given; both kinds may use the same object at the same time.
  * All but strands lie wherever the caller puts them, are valid when initialised by their macro, and
- * have nothing to destroy.  One may go when nobody waits for it any more and the last wait on it has
- * returned, also while the call that ended that wait is still on its way out.
+ * have nothing to destroy.  One may go as soon as the last wait on it has returned, also while the
+ * call that ended that wait is still on its way out.
  *
  *     static sheaf_mutex m = SHEAF_MUTEX_INIT;
  *     static sheaf_cond ready = SHEAF_COND_INIT;
@@ -22,8 +22,8 @@
  * semaphore and with an event that resets itself.  A waiter that is cancelled after it was chosen
  * passes on what it had been given: neither a lock, a permit nor a notification is lost.
  *
- * What can be had at once is no point of delivery: the call then succeeds although the task has been
- * asked to cancel.
+ * What can be had at once is no point of delivery: the call then succeeds although the task has
+ * been asked to cancel.
  */
 #ifndef SHEAF_SYNC_H
 #define SHEAF_SYNC_H
@@ -149,8 +149,8 @@ SHEAF_API bool sheaf_semaphore_try_acquire(sheaf_semaphore *semaphore);
 /* Gives `count` permits, in one step: those who wait get theirs, oldest first, what is left over is
  * free.  Anybody may.
  *
- * Returns: SHEAF_OK; SHEAF_STATE when a bounded one would have more than at its start, or the number
- *          would overflow; SHEAF_INVALID for a count below 1.  On error nothing has changed
+ * Returns: SHEAF_OK; SHEAF_STATE when a bounded one would have more than at its start, or the
+ *          number would overflow; SHEAF_INVALID for a count below 1.  On error nothing has changed
  * Context: any */
 SHEAF_API int sheaf_semaphore_release(sheaf_semaphore *semaphore, int64_t count);
 
@@ -216,8 +216,8 @@ SHEAF_API int sheaf_barrier_init(sheaf_barrier *barrier, int parties);
 
 /* Waits until all parties have arrived.  The last arrival lets all of them go; who comes after that
  * is in the next round.  One that is cancelled or times out has not arrived: the others go on
- * waiting, the barrier is not broken.  One that is cancelled when it has just been let go leaves its
- * index unused.
+ * waiting, the barrier is not broken.  One that is cancelled when it has just been let go leaves
+ * its index unused.
  *
  *   *index  0 to parties - 1 in the order of arrival; untouched unless SHEAF_OK; may be NULL
  *
@@ -265,8 +265,8 @@ typedef struct sheaf_strand sheaf_strand;
  * Context: any */
 SHEAF_API int sheaf_strand_open(sheaf_pool *pool, sheaf_strand **out);
 
-/* Spawns a task behind those that the strand has.  One that is cancelled before its turn never runs,
- * and ends when its turn comes.
+/* Spawns a task behind those that the strand has.  One that is cancelled before its turn never
+ * runs, and ends when its turn comes.
  *
  *   options  NULL: all defaults; its pool is not looked at
  *
