@@ -60,19 +60,8 @@ static void wait_until_passed(const struct sheaf__node *node)
 
 static void leave_future(struct sheaf__waiter *waiter)
 {
-    sheaf_future *future = waiter->object;
-    struct sheaf__node *node = &waiter->of.node;
-    sheaf__future_lock(future);
-    bool done = sheaf__future_done(future);
-    bool in_drain = done && sheaf__load_rlx(&node->place) == SHEAF__NODE_IN_DRAIN;
-    if (in_drain) {
-        sheaf__drain_unlink(future, node);
-    } else if (!done) {
-        sheaf__future_unlink_node(future, node);
-    }
-    sheaf__future_unlock(future);
-    if (done && !in_drain) {
-        wait_until_passed(node);
+    if (!sheaf__future_take_back(waiter->object, &waiter->of.node)) {
+        wait_until_passed(&waiter->of.node);
     }
 }
 

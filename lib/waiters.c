@@ -1,50 +1,6 @@
 #include "lib/waiters.h"
 
-#include "lib/idle.h"
 #include "lib/spin.h"
-
-/* A sleep of waiters, and the limit of a plain thread's that is kept by a virtual clock. */
-struct nap {
-    struct sheaf__sleep sleep;
-    struct sheaf__timekeeper *keeper; /* NULL: the sleep keeps its limit itself */
-    struct sheaf__timer timer;
-};
-
-/* ---------------------------------------------------------------- sleeping */
-
-static void fire_nap(struct sheaf__timer *timer)
-{
-    struct nap *nap = SHEAF__CONTAINER(timer, struct nap, timer);
-    sheaf__wake(nap->sleep.wait, SHEAF__WAIT_TIMEOUT);
-}
-
-static bool is_kept_by(const sheaf_pool *clock, sheaf_time deadline)
-{
-    return clock && clock->is_virtual && deadline != SHEAF_FOREVER &&
-           !sheaf__worker_current(sheaf__worker_self());
-}
-
-static int begin_nap(struct nap *nap, const char *what, sheaf_pool *clock, sheaf_time deadline)
-{
-    bool by_timer = is_kept_by(clock, deadline);
-    nap->keeper = NULL;
-    SHEAF_TRY(sheaf__sleep_begin(&nap->sleep, what, by_timer ? SHEAF_FOREVER : deadline));
-    if (by_timer) {
-        nap->keeper = &clock->keeper;
-        nap->timer = (struct sheaf__timer){.fire = fire_nap};
-        sheaf__timer_set(nap->keeper, &nap->timer, deadline);
-        sheaf__idle_wake_one(&clock->idle);
-    }
-    return SHEAF_OK;
-}
-
-/* On return the timer touches the nap no more. */
-static void end_limit(struct nap *nap)
-{
-    if (nap->keeper) {
-        sheaf__timer_clear(nap->keeper, &nap->timer);
-    }
-}
 
 /* ---------------------------------------------------------------- lines */
 
@@ -108,23 +64,21 @@ static void settle(struct sheaf__waiter *chosen, bool kept)
 /* One sleep.
  *
  * Returns: SHEAF_OK, with *chosen NULL when a request ended it that was then withdrawn */
-static int sleep_in_line(struct nap *nap, struct sheaf__waiter *waiters,
+static int sleep_in_line(struct sheaf__sleep *sleep, struct sheaf__waiter *waiters,
                          struct sheaf__waiter **chosen)
 {
     struct sheaf__waiter *end;
-    *chosen = queue_all(waiters, nap->sleep.wait, &end);
+    *chosen = queue_all(waiters, sleep->wait, &end);
     if (*chosen) {
         leave_all(waiters, end);
-        end_limit(nap);
-        sheaf__sleep_abandon(&nap->sleep);
+        sheaf__sleep_abandon(sleep);
         return SHEAF_OK;
     }
-    uint32_t reason = sheaf__sleep_end(&nap->sleep);
-    end_limit(nap);
+    uint32_t reason = sheaf__sleep_end(sleep);
     *chosen = leave_all(waiters, end);
     int status = SHEAF_OK;
     if (reason == SHEAF__WAIT_CANCEL) {
-        status = sheaf__task_deliver(nap->sleep.task);
+        status = sheaf__task_deliver(sleep->task);
     } else if (!*chosen) {
         status = reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
     }
@@ -141,9 +95,9 @@ int sheaf__waiters_wait(struct sheaf__waiter *waiters, sheaf_pool *clock, sheaf_
     *chosen = sheaf__waiters_look(waiters);
     const char *what = waiters->also ? "one of several things" : waiters->kind->what;
     while (!*chosen) {
-        struct nap nap;
-        SHEAF_TRY(begin_nap(&nap, what, clock, deadline));
-        SHEAF_TRY(sleep_in_line(&nap, waiters, chosen));
+        struct sheaf__sleep sleep;
+        SHEAF_TRY(sheaf__sleep_begin_on(&sleep, clock, what, deadline));
+        SHEAF_TRY(sleep_in_line(&sleep, waiters, chosen));
     }
     return SHEAF_OK;
 }
@@ -160,10 +114,9 @@ void sheaf__waiter_wait_deaf(struct sheaf__waiter *waiter)
     unsigned turns = 0;
     struct sheaf__waiter *chosen = sheaf__waiters_look(waiter);
     while (!chosen) {
-        struct nap nap;
-        nap.keeper = NULL;
-        if (sheaf__sleep_begin_deaf(&nap.sleep) == SHEAF_OK) {
-            sleep_in_line(&nap, waiter, &chosen);
+        struct sheaf__sleep sleep;
+        if (sheaf__sleep_begin_deaf(&sleep) == SHEAF_OK) {
+            sleep_in_line(&sleep, waiter, &chosen);
         } else {
             sheaf__spin_wait(&turns);
             chosen = sheaf__waiters_look(waiter);
