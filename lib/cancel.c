@@ -28,6 +28,7 @@ struct request {
     sheaf_future *unrun;          /* claimed, and to be ended then: its pool is dead */
     struct sheaf__ticket *ticket; /* of the first task, may be NULL */
     bool counted;                 /* the first task has counted it already */
+    struct sheaf__ended *more;    /* for promises that end, when a notification is under way */
 
     /* Where a walk down a chain has ended when it did not arrive: */
     struct sheaf__composed *reached; /* whose members are to be asked; its future is held */
@@ -390,7 +391,11 @@ static void ask_bare(sheaf_future *future, struct request *request)
         return;
     }
     future->job.out.value.ptr = sheaf_error_retain(request->message);
-    sheaf__future_finish_locked(future, SHEAF_CANCELLED);
+    if (request->more) {
+        sheaf__future_finish_into(future, SHEAF_CANCELLED, request->more);
+    } else {
+        sheaf__future_finish_locked(future, SHEAF_CANCELLED);
+    }
     sheaf__future_unhold_later(future, &request->last_held);
 }
 
@@ -594,6 +599,12 @@ bool sheaf__task_ask_for(sheaf_future *task, sheaf_origin origin, struct sheaf__
 bool sheaf__future_ask(sheaf_future *future, sheaf_origin origin, sheaf_error *message)
 {
     struct request request = {.origin = origin, .message = message};
+    return ask(future, &request);
+}
+
+bool sheaf__future_ask_into(sheaf_future *future, sheaf_origin origin, struct sheaf__ended *more)
+{
+    struct request request = {.origin = origin, .more = more};
     return ask(future, &request);
 }
 

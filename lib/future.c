@@ -246,8 +246,10 @@ static void report_unlooked(sheaf_future *future)
     sheaf_error_release(error);
 }
 
-/* Gives up what the outcome and the extra part hold.  Requires: done, no other party */
-static void drop_contents(sheaf_future *future, uint32_t word)
+/* Gives up what the outcome and the extra part hold.  Requires: done, no other party
+ *
+ *   rest  futures that go with it, to be let go afterwards */
+static void drop_contents(sheaf_future *future, uint32_t word, sheaf_future **rest)
 {
     int status = sheaf__future_outcome(future);
     struct sheaf__extra *extra = sheaf__future_extra(future);
@@ -266,15 +268,15 @@ static void drop_contents(sheaf_future *future, uint32_t word)
     }
     struct sheaf__composed *composed = sheaf__future_composed(future);
     if (composed) {
-        composed->ops->destroyed(composed);
+        composed->ops->destroyed(composed, rest);
     }
 }
 
 /* Requires: done, the last reference is gone */
-static void destroy(sheaf_future *future)
+static void destroy(sheaf_future *future, sheaf_future **rest)
 {
     sheaf__future_wait_unlocked(future);
-    drop_contents(future, sheaf__load_acq(&future->job.word));
+    drop_contents(future, sheaf__load_acq(&future->job.word), rest);
     if (!(sheaf__future_flags(future) & SHEAF__JOB_FRAME)) {
         sheaf__record_free(future);
     }
@@ -318,7 +320,7 @@ static void check_referenced(uint32_t word)
 }
 
 /* Drops a reference to a future that is done. */
-static void release_done(sheaf_future *future)
+static void release_done(sheaf_future *future, sheaf_future **rest)
 {
     /* acquire: the contents as the last other holder left them. */
     uint32_t word = sheaf__load_acq(&future->job.word);
@@ -329,7 +331,7 @@ static void release_done(sheaf_future *future)
         check_referenced(word);
     }
     if (word / SHEAF__WORD_REFERENCE == 1) {
-        destroy(future);
+        destroy(future, rest);
     }
 }
 
@@ -366,27 +368,33 @@ static struct sheaf__node *detach_nodes(sheaf_future *future)
 
 /* The last reference to a promise that is pending: nobody is left to complete it or to see it.  It
  * is as if it had been cancelled. */
-static void drop_pending(sheaf_future *promise)
+static void drop_pending(sheaf_future *promise, sheaf_future **rest)
 {
     leave_outside(outside_of(promise));
     promise->job.out.value.ptr = NULL;
     sheaf__store_rlx(&promise->job.at.status, (uint32_t)SHEAF_CANCELLED);
     /* Whoever waits holds a reference, unless it was abandoned with its pool. */
     sheaf__callbacks_forget(detach_nodes(promise));
-    destroy(promise);
+    destroy(promise, rest);
+}
+
+/* Before a reference to what is not done goes: who else comes waits for the LOCK until the bias is
+ * gone. */
+static void end_bias(sheaf_future *future)
+{
+    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_UNBIASED)) {
+        sheaf__future_lock(future);
+        sheaf__future_unlock(future);
+    }
 }
 
 /* Drops a reference while the future is not done: the runner, if it comes later, finds none.
  *
  * Requires: no LOCK is held
  * Returns:  false when it is done after all; nothing has changed */
-static bool release_pending(sheaf_future *future)
+static bool release_pending(sheaf_future *future, sheaf_future **rest)
 {
-    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_UNBIASED)) {
-        /* Who else comes waits for the LOCK until the bias is gone. */
-        sheaf__future_lock(future);
-        sheaf__future_unlock(future);
-    }
+    end_bias(future);
     bool is_promise = !sheaf__future_is_task(future);
     uint32_t word = sheaf__load_acq(&future->job.word);
     do {
@@ -398,9 +406,17 @@ static bool release_pending(sheaf_future *future)
     } while (!sheaf__cas_weak_acq_rel(&future->job.word, &word, word - SHEAF__WORD_REFERENCE));
     /* A task may be gone from here on: the runner destroys it when no reference is left. */
     if (is_promise && word / SHEAF__WORD_REFERENCE == 1) {
-        drop_pending(future);
+        drop_pending(future, rest);
     }
     return true;
+}
+
+/* Requires: not static, not NULL */
+static void release_into(sheaf_future *future, sheaf_future **rest)
+{
+    if (sheaf__future_done(future) || !release_pending(future, rest)) {
+        release_done(future, rest);
+    }
 }
 
 void sheaf_release(sheaf_future *future)
@@ -408,14 +424,16 @@ void sheaf_release(sheaf_future *future)
     if (!future || (sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
         return;
     }
-    if (sheaf__future_done(future) || !release_pending(future)) {
-        release_done(future);
-    }
+    sheaf_future *rest = NULL;
+    release_into(future, &rest);
+    sheaf__future_unhold_all(rest);
 }
 
 void sheaf__future_hold(sheaf_future *future)
 {
-    sheaf__add_rlx(&future->job.word, SHEAF__WORD_REFERENCE);
+    if (!(sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
+        sheaf__add_rlx(&future->job.word, SHEAF__WORD_REFERENCE);
+    }
 }
 
 void sheaf__future_unhold(sheaf_future *future)
@@ -430,11 +448,19 @@ void sheaf__future_unhold(sheaf_future *future)
 
 void sheaf__future_unhold_later(sheaf_future *future, sheaf_future **list)
 {
+    if (sheaf__future_flags(future) & SHEAF__JOB_STATIC) {
+        return;
+    }
     bool is_task = sheaf__future_is_task(future);
+    bool done = sheaf__future_done(future);
+    if (!done) {
+        end_bias(future);
+    }
     uint32_t word = sheaf__load_acq(&future->job.word);
     for (;;) {
         bool last = word / SHEAF__WORD_REFERENCE == 1;
-        if (last && ((word & SHEAF__WORD_DONE) || !is_task)) {
+        done = done || (word & SHEAF__WORD_DONE);
+        if (last && (done || !is_task)) {
             /* Nobody else knows of it: the link that queues and waits use is free. */
             future->job.up.next = *list ? &(*list)->job : NULL;
             *list = future;
@@ -449,9 +475,10 @@ void sheaf__future_unhold_later(sheaf_future *future, sheaf_future **list)
 void sheaf__future_unhold_all(sheaf_future *list)
 {
     while (list) {
-        struct sheaf__job *next = list->job.up.next;
-        sheaf__future_unhold(list);
+        sheaf_future *future = list;
+        struct sheaf__job *next = future->job.up.next;
         list = next ? sheaf__future_of_job(next) : NULL;
+        release_into(future, &list);
     }
 }
 
@@ -463,7 +490,7 @@ void sheaf__future_leave_frame(sheaf_future *future)
            (word & SHEAF__WORD_LOCK)) {
         sheaf__spin_wait(&turns);
     }
-    drop_contents(future, word);
+    drop_contents(future, word, NULL); /* a task stands for no others */
 }
 
 void sheaf_release_all(sheaf_future *const *futures, size_t count)
@@ -573,8 +600,10 @@ static sheaf_future *next_ended(const sheaf_future *future)
     return next ? sheaf__future_of_job(next) : NULL;
 }
 
+/* Callbacks do not keep a bare future alive, so it is held until its nodes have been told. */
 static void add_ended(struct sheaf__ended *more, sheaf_future *future)
 {
+    sheaf__future_hold(future);
     future->job.up.next = NULL;
     if (more->last) {
         more->last->job.up.next = &future->job;
@@ -594,8 +623,10 @@ void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future)
         if (!more.first) {
             more.last = NULL;
         }
-        /* A node that has not been told keeps its future alive. */
+        sheaf_pool *outside = outside_of(ended);
         tell_nodes(ended->waiters, ended, &more);
+        leave_outside(outside);
+        sheaf_release(ended);
     }
 }
 
@@ -648,7 +679,9 @@ static struct sheaf__node *end_locked(sheaf_future *future, int status)
     struct sheaf__node *list = detach_nodes(future);
     announce_done(list, future);
     if (publish_done(future)) {
-        destroy(future);
+        sheaf_future *rest = NULL;
+        destroy(future, &rest);
+        sheaf__future_unhold_all(rest);
         return NULL;
     }
     return list;
@@ -656,9 +689,13 @@ static struct sheaf__node *end_locked(sheaf_future *future, int status)
 
 void sheaf__future_finish_into(sheaf_future *future, int status, struct sheaf__ended *more)
 {
+    bool has_nodes = sheaf__load_rlx(&future->job.word) & SHEAF__WORD_WAITER;
+    /* With nodes it is in outside hands until they have been told. */
+    sheaf_pool *outside = has_nodes ? NULL : outside_of(future);
     if (end_locked(future, status)) {
         add_ended(more, future);
     }
+    leave_outside(outside);
 }
 
 void sheaf__future_finish_locked(sheaf_future *future, int status)

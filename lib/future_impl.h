@@ -205,8 +205,10 @@ struct sheaf__composed_ops {
     sheaf_future *(*member)(struct sheaf__composed *composed, size_t index); /* NULL: no more */
     /* message: borrowed, may be NULL */
     void (*ask_end)(struct sheaf__composed *composed, bool taken, sheaf_error *message);
-    /* The future is gone: called once, on whatever thread, with no lock held. */
-    void (*destroyed)(struct sheaf__composed *composed);
+    /* The future is gone: called once, on whatever thread, with no lock held.  What it held is let
+     * go with unhold_later(), into `rest`: however deep futures hold each other, the stack does not
+     * grow. */
+    void (*destroyed)(struct sheaf__composed *composed, sheaf_future **rest);
 };
 
 /* Where a node is once its future is done. */
@@ -273,8 +275,9 @@ void sheaf__future_wait_unlocked(sheaf_future *future);
 void sheaf__future_hold(sheaf_future *future);
 void sheaf__future_unhold(sheaf_future *future);
 
-/* The same while a LOCK is held, when the end of the hold must not destroy anything: where it
- * would, the future goes on a list instead, to be let go by unhold_all(). */
+/* The same where the end of the hold must not destroy anything, while a LOCK is held for instance:
+ * where it would, the future goes on a list instead, to be let go by unhold_all().  LOCK is taken
+ * inside of a task that nobody has ever locked. */
 void sheaf__future_unhold_later(sheaf_future *future, sheaf_future **list);
 void sheaf__future_unhold_all(sheaf_future *list);
 
@@ -316,7 +319,7 @@ void sheaf__task_finish_unrun(sheaf_future *future, int status);
 void sheaf__future_finish_locked(sheaf_future *future, int status);
 
 /* The same from within a notification: its nodes are told later, after those of others.
- * Requires: no promise in outside hands */
+ * Requires: a bare future to which the caller has a reference */
 void sheaf__future_finish_into(sheaf_future *future, int status, struct sheaf__ended *more);
 
 /* One more reference, unless the last one is gone.  For who knows the record, but has none. */
@@ -477,6 +480,11 @@ bool sheaf__task_has_block(const sheaf_future *task, const struct sheaf__block *
 
 /* Asks.  `message` is shared, may be NULL. */
 bool sheaf__future_ask(sheaf_future *future, sheaf_origin origin, sheaf_error *message);
+
+/* The same from within a notification: the nodes of promises that end are told later.
+ *
+ *   more  NULL: it is none, they are told at once */
+bool sheaf__future_ask_into(sheaf_future *future, sheaf_origin origin, struct sheaf__ended *more);
 
 /* A request that whoever made it may take back: a timeout's, a group's (P10, TO19).  Guarded by the
  * LOCK of the task. */

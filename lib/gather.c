@@ -105,11 +105,11 @@ static void end_and_release(struct sheaf__tally *tally, struct sheaf__ended *mor
 }
 
 /* The first failure; the siblings are asked. */
-static void stop_siblings(struct sheaf__tally *tally)
+static void stop_siblings(struct sheaf__tally *tally, struct sheaf__ended *more)
 {
     struct gather *gather = sheaf__tally_extra(tally);
     if ((gather->flags & SHEAF_GATHER_CANCEL) && !(gather->flags & SHEAF_GATHER_COLLECT)) {
-        sheaf__tally_ask(tally, SHEAF_ORIGIN_GROUP);
+        sheaf__tally_ask(tally, SHEAF_ORIGIN_GROUP, more);
     }
 }
 
@@ -143,10 +143,10 @@ static void ask_end(struct sheaf__composed *composed, bool taken, sheaf_error *m
     sheaf__tally_unguard(gather->tally);
 }
 
-static void destroyed(struct sheaf__composed *composed)
+static void destroyed(struct sheaf__composed *composed, sheaf_future **rest)
 {
     sheaf_error_release(gather_of(composed)->message);
-    sheaf__tally_leave(gather_of(composed)->tally);
+    sheaf__tally_leave_into(gather_of(composed)->tally, rest);
 }
 
 static const struct sheaf__composed_ops composed_ops = {

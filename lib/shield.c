@@ -16,22 +16,23 @@ struct shield {
     SHEAF__ATOMIC(uint32_t) parties;
 };
 
-static void drop_parties(struct shield *shield, uint32_t count)
+/* rest: receives the inner future if that goes, too */
+static void drop_parties(struct shield *shield, uint32_t count, sheaf_future **rest)
 {
     /* acq_rel: the last one sees what the other did. */
     if (sheaf__sub_acq_rel(&shield->parties, count) == count) {
-        sheaf__future_unhold(shield->inner);
+        sheaf__future_unhold_later(shield->inner, rest);
         sheaf__free(shield, sizeof *shield);
     }
 }
 
-static void destroyed(struct sheaf__composed *composed)
+static void destroyed(struct sheaf__composed *composed, sheaf_future **rest)
 {
     struct shield *shield = SHEAF__CONTAINER(composed, struct shield, composed);
     sheaf__spin_lock(&shield->lock);
     composed->future = NULL;
     sheaf__spin_unlock(&shield->lock);
-    drop_parties(shield, sheaf__future_take_back(shield->inner, &shield->node) ? 2 : 1);
+    drop_parties(shield, sheaf__future_take_back(shield->inner, &shield->node) ? 2 : 1, rest);
 }
 
 static const struct sheaf__composed_ops shield_ops = {.what = "shield", .destroyed = destroyed};
@@ -76,12 +77,13 @@ static void copy_outcome(sheaf_future *future, sheaf_future *inner, struct sheaf
 static void notify(struct sheaf__node *node, sheaf_future *inner, struct sheaf__ended *more)
 {
     struct shield *shield = SHEAF__CONTAINER(node, struct shield, node);
-    sheaf_future *future = get_future(shield);
+    sheaf_future *future = get_future(shield), *rest = NULL;
     if (future) {
         copy_outcome(future, inner, more);
         sheaf_release(future);
     }
-    drop_parties(shield, 1);
+    drop_parties(shield, 1, &rest);
+    sheaf__future_unhold_all(rest);
 }
 
 static sheaf_future *fill_shield(struct shield *shield, sheaf_future *future, sheaf_future *inner)

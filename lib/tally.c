@@ -29,15 +29,6 @@ static size_t size_of(size_t count, size_t extra_size)
 static void notify_member(struct sheaf__node *node, sheaf_future *future,
                           struct sheaf__ended *more);
 
-/* Static futures are not counted: a hold would be one too many for ever, but harmless; a frame's is
- * held like any other, and its join waits for the end of that. */
-static void hold(sheaf_future *future)
-{
-    if (!(sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
-        sheaf__future_hold(future);
-    }
-}
-
 struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count,
                                       enum sheaf__rule rule, const struct sheaf__tally_ops *ops,
                                       size_t extra_size)
@@ -57,25 +48,33 @@ struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count
         member->node.notify = notify_member;
         member->tally = tally;
         member->future = futures[i];
-        hold(futures[i]);
+        sheaf__future_hold(futures[i]); /* a frame's too: its join waits for the end of that */
     }
     return tally;
 }
 
-static void free_tally(struct sheaf__tally *tally)
+static void free_tally(struct sheaf__tally *tally, sheaf_future **rest)
 {
     for (size_t i = 0; i < tally->count; i++) {
-        sheaf__future_unhold(tally->members[i].future);
+        sheaf__future_unhold_later(tally->members[i].future, rest);
     }
     sheaf__free(tally, size_of(tally->count, tally->extra_size));
 }
 
-static void drop_references(struct sheaf__tally *tally, size_t count)
+/* rest: receives members that go with the tally */
+static void drop_references_into(struct sheaf__tally *tally, size_t count, sheaf_future **rest)
 {
     /* acq_rel: the last one sees what the others did before they let go. */
     if (sheaf__sub_acq_rel(&tally->references, count) == count) {
-        free_tally(tally);
+        free_tally(tally, rest);
     }
+}
+
+static void drop_references(struct sheaf__tally *tally, size_t count)
+{
+    sheaf_future *rest = NULL;
+    drop_references_into(tally, count, &rest);
+    sheaf__future_unhold_all(rest);
 }
 
 /* ---------------------------------------------------------------- counting */
@@ -148,7 +147,7 @@ static void note(struct sheaf__member *member, struct sheaf__ended *more)
     sheaf__monitor_notify(&tally->monitor, decided ? SIZE_MAX : 1);
     sheaf__monitor_leave(&tally->monitor);
     if (first_bad && tally->ops && tally->ops->bad) {
-        tally->ops->bad(tally);
+        tally->ops->bad(tally, more);
     }
     if (decided) {
         tell_decision(tally, more);
@@ -256,12 +255,12 @@ void sheaf__tally_unguard(struct sheaf__tally *tally)
 
 /* ---------------------------------------------------------------- members */
 
-void sheaf__tally_ask(struct sheaf__tally *tally, sheaf_origin origin)
+void sheaf__tally_ask(struct sheaf__tally *tally, sheaf_origin origin, struct sheaf__ended *more)
 {
     for (size_t i = 0; i < tally->count; i++) {
         sheaf_future *future = tally->members[i].future;
         if (!sheaf__future_done(future)) {
-            sheaf__future_ask(future, origin, NULL);
+            sheaf__future_ask_into(future, origin, more);
         }
     }
 }
@@ -276,12 +275,19 @@ void sheaf__tally_mark_looked(struct sheaf__tally *tally)
     }
 }
 
-void sheaf__tally_leave(struct sheaf__tally *tally)
+void sheaf__tally_leave_into(struct sheaf__tally *tally, sheaf_future **rest)
 {
     size_t references = 1;
     for (size_t i = 0; i < tally->count; i++) {
         struct sheaf__member *member = &tally->members[i];
         references += member->listed && sheaf__future_take_back(member->future, &member->node);
     }
-    drop_references(tally, references);
+    drop_references_into(tally, references, rest);
+}
+
+void sheaf__tally_leave(struct sheaf__tally *tally)
+{
+    sheaf_future *rest = NULL;
+    sheaf__tally_leave_into(tally, &rest);
+    sheaf__future_unhold_all(rest);
 }

@@ -46,7 +46,8 @@ struct sheaf__member {
 struct sheaf__tally_ops {
     /* Called once each, with no lock held, by whoever brings it about; may be NULL.
      *   more  for futures that are ended there; NULL when no notification is under way */
-    void (*bad)(struct sheaf__tally *tally); /* the first member that failed or was cancelled */
+    void (*bad)(struct sheaf__tally *tally, /* the first member that failed or was cancelled */
+                struct sheaf__ended *more);
     void (*decided)(struct sheaf__tally *tally, struct sheaf__ended *more);
 };
 
@@ -95,13 +96,17 @@ void sheaf__tally_start(struct sheaf__tally *tally);
 bool sheaf__tally_guard(struct sheaf__tally *tally);
 void sheaf__tally_unguard(struct sheaf__tally *tally);
 
-/* Asks every member that has not ended, once for each place. */
-void sheaf__tally_ask(struct sheaf__tally *tally, sheaf_origin origin);
+/* Asks every member that has not ended, once for each place.
+ *
+ *   more  as in the ops */
+void sheaf__tally_ask(struct sheaf__tally *tally, sheaf_origin origin, struct sheaf__ended *more);
 
 /* Errors of members, those to come included, count as looked at. */
 void sheaf__tally_mark_looked(struct sheaf__tally *tally);
 
-/* Takes the nodes back that can be taken back, and gives up the owner's reference. */
+/* Takes the nodes back that can be taken back, and gives up the owner's reference.  The second
+ * leaves members that go with the tally to the caller: sheaf__future_unhold_all(). */
 void sheaf__tally_leave(struct sheaf__tally *tally);
+void sheaf__tally_leave_into(struct sheaf__tally *tally, sheaf_future **rest);
 
 #endif
