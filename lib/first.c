@@ -73,7 +73,7 @@ static int end_first(struct sheaf__tally *tally, int status, sheaf_future *const
     if (!tally->decider) {
         return raise_all(futures, tally->count);
     }
-    sheaf__tally_mark_looked(tally); /* failures before the success are nobody's concern */
+    sheaf__tally_mark_looked(tally, true); /* failures before the success are nobody's concern */
     if (winner) {
         *winner = index_of(tally, tally->decider);
     }

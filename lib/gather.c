@@ -76,15 +76,12 @@ static void end_gather(struct sheaf__tally *tally, struct sheaf__ended *more)
     sheaf_future *future = gather->composed.future;
     sheaf_future *failed = failed_member(gather);
     bool joined = gather->flags & SHEAF_GATHER_JOIN;
-    bool cancelled = gather->requested && (!failed || joined);
+    /* In this order: with an early failure a request may still be noted at this moment. */
+    bool cancelled = (!failed || joined) && gather->requested;
     sheaf_error *error = failed      ? sheaf__future_told_error(failed)
                          : cancelled ? sheaf_error_retain(gather->message)
                                      : NULL;
-    if (!(gather->flags & SHEAF_GATHER_REPORT_LATE)) {
-        sheaf__tally_mark_looked(tally);
-    } else if (failed) {
-        sheaf__future_mark_looked(failed);
-    }
+    sheaf__tally_mark_looked(tally, !(gather->flags & SHEAF_GATHER_REPORT_LATE));
     sheaf__future_lock(future);
     int status = cancelled ? fail_with(future, SHEAF_CANCELLED, error)
                  : failed  ? fail_with(future, sheaf__future_outcome(failed), error)

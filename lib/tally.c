@@ -143,10 +143,11 @@ static void note(struct sheaf__member *member, struct sheaf__ended *more)
     if (first_bad) {
         tally->first_bad = member;
     }
+    bool asking = tally->guards > 0;
     bool decided = decide(tally, met ? member : NULL);
     sheaf__monitor_notify(&tally->monitor, decided ? SIZE_MAX : 1);
     sheaf__monitor_leave(&tally->monitor);
-    if (first_bad && tally->ops && tally->ops->bad) {
+    if (first_bad && !asking && tally->ops && tally->ops->bad) {
         tally->ops->bad(tally, more);
     }
     if (decided) {
@@ -265,11 +266,12 @@ void sheaf__tally_ask(struct sheaf__tally *tally, sheaf_origin origin, struct sh
     }
 }
 
-void sheaf__tally_mark_looked(struct sheaf__tally *tally)
+void sheaf__tally_mark_looked(struct sheaf__tally *tally, bool to_come)
 {
     for (size_t i = 0; i < tally->count; i++) {
         sheaf_future *future = tally->members[i].future;
-        if (!sheaf__future_done(future) || sheaf__future_outcome(future) != SHEAF_OK) {
+        bool done = sheaf__future_done(future);
+        if (done ? sheaf__future_outcome(future) != SHEAF_OK : to_come) {
             sheaf__future_mark_looked(future);
         }
     }

@@ -46,8 +46,9 @@ struct sheaf__member {
 struct sheaf__tally_ops {
     /* Called once each, with no lock held, by whoever brings it about; may be NULL.
      *   more  for futures that are ended there; NULL when no notification is under way */
-    void (*bad)(struct sheaf__tally *tally, /* the first member that failed or was cancelled */
-                struct sheaf__ended *more);
+    /* The first member that failed or was cancelled; not while a guard is held, under which all
+     * members are asked anyway. */
+    void (*bad)(struct sheaf__tally *tally, struct sheaf__ended *more);
     void (*decided)(struct sheaf__tally *tally, struct sheaf__ended *more);
 };
 
@@ -101,8 +102,8 @@ void sheaf__tally_unguard(struct sheaf__tally *tally);
  *   more  as in the ops */
 void sheaf__tally_ask(struct sheaf__tally *tally, sheaf_origin origin, struct sheaf__ended *more);
 
-/* Errors of members, those to come included, count as looked at. */
-void sheaf__tally_mark_looked(struct sheaf__tally *tally);
+/* Errors of members count as looked at; `to_come`: also of those that have not ended. */
+void sheaf__tally_mark_looked(struct sheaf__tally *tally, bool to_come);
 
 /* Takes the nodes back that can be taken back, and gives up the owner's reference.  The second
  * leaves members that go with the tally to the caller: sheaf__future_unhold_all(). */
