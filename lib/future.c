@@ -301,9 +301,11 @@ bool sheaf__future_try_retain(sheaf_future *future)
 {
     uint32_t word = sheaf__load_rlx(&future->job.word);
     do {
-        if (word < SHEAF__WORD_REFERENCE) {
+        /* The last reference to a future that is done goes without being counted down. */
+        if (word < SHEAF__WORD_REFERENCE || (word & SHEAF__WORD_DONE)) {
             return false;
         }
+        /* acq_rel: what is done later to the future comes after what others did before. */
     } while (!sheaf__cas_weak_acq_rel(&future->job.word, &word, word + SHEAF__WORD_REFERENCE));
     return true;
 }

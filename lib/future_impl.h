@@ -322,7 +322,8 @@ void sheaf__future_finish_locked(sheaf_future *future, int status);
  * Requires: a bare future to which the caller has a reference */
 void sheaf__future_finish_into(sheaf_future *future, int status, struct sheaf__ended *more);
 
-/* One more reference, unless the last one is gone.  For who knows the record, but has none. */
+/* One more reference to a bare future, unless it is done or the last one is gone.  For who knows the
+ * record, but has none. */
 bool sheaf__future_try_retain(sheaf_future *future);
 
 /* An error of this future counts as looked at, now or when it comes. */

@@ -37,7 +37,7 @@ static void destroyed(struct sheaf__composed *composed, sheaf_future **rest)
 
 static const struct sheaf__composed_ops shield_ops = {.what = "shield", .destroyed = destroyed};
 
-/* The shield's future, if anybody still has it: a reference. */
+/* The shield's future, if it is pending and anybody still has it: a reference. */
 static sheaf_future *get_future(struct shield *shield)
 {
     sheaf__spin_lock(&shield->lock);
