@@ -196,7 +196,9 @@ static bool need_index(struct sheaf__group *group)
         struct sheaf__group_member **before = wider;
         size_t before_room = more;
         if (group->room == room) {
-            memcpy(wider, group->by_index, room * sizeof(struct sheaf__group_member *));
+            for (size_t i = 0; i < room; i++) {
+                wider[i] = group->by_index[i];
+            }
             before = group->by_index;
             before_room = room;
             group->by_index = wider;

@@ -44,8 +44,11 @@ static void wait_once(struct sheaf__group *group, struct ending *ending, unsigne
 {
     int status =
         sheaf__monitor_wait(&group->monitor, NULL, "the members of a group", SHEAF_FOREVER);
-    if (status == SHEAF_CANCELLED && !group->aborting) {
-        note_cancellation(group, ending);
+    if (status == SHEAF_CANCELLED) {
+        /* Whose request it was is known by the count, when the group's own is taken back. */
+        if (!ending->cancelled) {
+            note_cancellation(group, ending);
+        }
         abort_group(group);
     } else if (status == SHEAF_NOMEM) {
         /* The system refuses a thread what it sleeps on: it looks again and again. */
@@ -55,7 +58,8 @@ static void wait_once(struct sheaf__group *group, struct ending *ending, unsigne
     }
 }
 
-/* Waits until nobody is in and nobody asks, and shuts the group in that moment (TG17). */
+/* Waits until nobody is in and nobody asks, and closes the group in that moment (TG17): from then on
+ * nobody can ask the owner for it. */
 static void wait_for_members(struct sheaf__group *group, struct ending *ending, int status)
 {
     unsigned turns = 0;
@@ -67,6 +71,7 @@ static void wait_for_members(struct sheaf__group *group, struct ending *ending, 
         wait_once(group, ending, &turns);
     }
     group->shut = true;
+    group->closed = true;
     sheaf__monitor_leave(&group->monitor);
 }
 
@@ -151,19 +156,29 @@ static int conclude(struct sheaf__group *group, struct ending *ending, sheaf_err
 
 /* ---------------------------------------------------------------- close */
 
+/* The oldest failure that nobody keeps, off the list, or NULL: of the kept ones each goes with its
+ * taker, who may come at this moment. */
+static struct sheaf__group_member *next_failure(struct sheaf__group *group)
+{
+    struct sheaf__group_member *member;
+    sheaf__monitor_enter(&group->monitor);
+    do {
+        member = group->first_failed;
+        if (member) {
+            group->first_failed = member->next_failed;
+            member->failed = false;
+        }
+    } while (member && member->kept);
+    sheaf__monitor_leave(&group->monitor);
+    return member;
+}
+
 /* The failures are told: members that nobody keeps are given up. */
 static void forget_failures(struct sheaf__group *group)
 {
-    struct sheaf__group_member *member = group->first_failed;
-    group->first_failed = NULL;
-    group->last_failed = NULL;
-    while (member) {
-        struct sheaf__group_member *next = member->next_failed;
-        member->failed = false;
-        if (!member->kept) {
-            sheaf__group_free_member(member);
-        }
-        member = next;
+    struct sheaf__group_member *member;
+    while ((member = next_failure(group)) != NULL) {
+        sheaf__group_free_member(member);
     }
 }
 
@@ -221,7 +236,6 @@ int sheaf_group_close_error(sheaf_group *handle, int status, sheaf_error **error
     } else {
         sheaf_error_release(raised);
     }
-    group->closed = true;
     if (!(group->flags & SHEAF_GROUP_KEEP)) {
         handle->group_ = NULL;
         sheaf__group_drop(group, 1);

@@ -26,7 +26,7 @@ struct sheaf__group {
     bool aborting;           /* members are asked, or were */
     bool cancelled;          /* by sheaf_group_cancel() */
     bool asked_owner;        /* the ticket is, or will be, used */
-    bool closed;             /* the close has ended */
+    bool closed;             /* the close has seen the last member end */
     unsigned busy;           /* who asks just now */
     size_t live;             /* members that have not ended */
     struct sheaf__list calm; /* of these, those that have not been asked */

@@ -53,8 +53,122 @@ static void the_last_reference_to_a_cancelled_shield_meets_the_end(struct fixtur
     }
 }
 
+/* ---------------------------------------------------------------- groups */
+
+struct closing {
+    sheaf_group group;
+    sheaf_future *owner;
+};
+
+static int cancel_group_and_owner(void *arg, sheaf_value *result)
+{
+    struct closing *c = arg;
+    (void)result;
+    EXPECT_INT(sheaf_group_cancel(&c->group), SHEAF_OK);
+    EXPECT(sheaf_cancel(c->owner));
+    return SHEAF_OK;
+}
+
+static int close_while_cancelled(void *arg, sheaf_value *result)
+{
+    struct closing *c = arg;
+    (void)result;
+    c->owner = sheaf_current();
+    EXPECT_INT(sheaf_group_open(&c->group, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_group_start(&c->group, cancel_group_and_owner, c), SHEAF_OK);
+    int status = sheaf_group_close(&c->group, SHEAF_OK);
+    /* Either the close delivers it, or, when there was nothing left to wait for, the next
+     * suspension. */
+    EXPECT(status == SHEAF_CANCELLED || sheaf_checkpoint() == SHEAF_CANCELLED);
+    EXPECT_INT(sheaf_cancelling(NULL), 1);
+    return SHEAF_CANCELLED;
+}
+
+/* P6, TG28: cancelling the group makes nothing of what others ask. */
+static int a_request_counts_beside_the_cancelling_of_a_group(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    struct closing c;
+    sheaf_future *owner = sheaf_spawn(close_while_cancelled, &c);
+    EXPECT_INT(sheaf_await(owner, NULL), SHEAF_CANCELLED);
+    sheaf_release(owner);
+    return SHEAF_OK;
+}
+
+static int fail_soon(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    return 5;
+}
+
+static int take_all(void *arg, sheaf_value *result)
+{
+    sheaf_group *group = arg;
+    (void)result;
+    sheaf_future *member;
+    int status;
+    while ((status = sheaf_group_next(group, &member)) == SHEAF_OK) {
+        sheaf_release(member);
+    }
+    return status == SHEAF_EMPTY ? SHEAF_OK : status;
+}
+
+/* KEEP: members are taken while the close gives up what has failed. */
+static int failed_members_are_taken_during_the_close(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    for (size_t i = 0; i < fixture_scaled(3000); i++) {
+        sheaf_group group;
+        EXPECT_INT(sheaf_group_open(&group, SHEAF_GROUP_OPTIONS(.flags = SHEAF_GROUP_KEEP)),
+                   SHEAF_OK);
+        for (int k = 0; k < 6; k++) {
+            sheaf_group_start(&group, fail_soon, NULL);
+        }
+        sheaf_future *taker = sheaf_spawn(take_all, &group);
+        EXPECT_INT(sheaf_group_close(&group, SHEAF_OK), 5);
+        sheaf_await(taker, NULL);
+        sheaf_release(taker);
+        sheaf_group_forget(&group);
+    }
+    return SHEAF_OK;
+}
+
+static int cancel_group(void *arg, sheaf_value *result)
+{
+    (void)result;
+    sheaf_group_cancel(arg);
+    return SHEAF_OK;
+}
+
+/* A group that is being closed is cancelled in time, or not at all. */
+static int a_late_cancel_of_a_group_asks_nobody(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    for (size_t i = 0; i < fixture_scaled(5000); i++) {
+        sheaf_group group;
+        EXPECT_INT(sheaf_group_open(&group, SHEAF_GROUP_OPTIONS(.flags = SHEAF_GROUP_KEEP)),
+                   SHEAF_OK);
+        sheaf_future *canceller = sheaf_spawn(cancel_group, &group);
+        sheaf_group_close(&group, SHEAF_OK);
+        EXPECT_INT(sheaf_cancelling(NULL), 0);
+        sheaf_await(canceller, NULL);
+        EXPECT_INT(sheaf_cancelling(NULL), 0);
+        EXPECT_INT(sheaf_checkpoint(), SHEAF_OK);
+        sheaf_release(canceller);
+        sheaf_group_forget(&group);
+    }
+    return SHEAF_OK;
+}
+
 static const struct fixture_test tests[] = {
     THREAD_TEST(the_last_reference_to_a_cancelled_shield_meets_the_end),
+    TASK_TEST(a_request_counts_beside_the_cancelling_of_a_group),
+    TASK_TEST(failed_members_are_taken_during_the_close),
+    TASK_TEST(a_late_cancel_of_a_group_asks_nobody),
 };
 
 int main(void)
