@@ -74,17 +74,19 @@ int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *keeper)
 
 /* ---------------------------------------------------------------- firing */
 
-/* The unlocked timers that are due, in order. */
+/* From the first unlocked timer on those that are due, in order. */
 struct due {
     struct sheaf__timer *first;
     struct sheaf__timer **end;
 };
 
-/* Fires a plain timer, which may be gone then; puts an unlocked one on the list, if any, until when
- * clear() waits for it.  Requires: the lock is held, the timer is not set */
+/* Fires a plain timer, which may be gone then.  An unlocked one, and whatever comes after it (P17),
+ * is put on the list; clear() waits for what is there.
+ *
+ * Requires: the lock is held, the timer is not set */
 static void fire_one(struct sheaf__timer *timer, struct due *due)
 {
-    if (!timer->unlocked) {
+    if (!timer->unlocked && !due->first) {
         timer->fire(timer);
         return;
     }
@@ -94,7 +96,7 @@ static void fire_one(struct sheaf__timer *timer, struct due *due)
     due->end = &timer->next_due;
 }
 
-/* Requires: the lock is held.  Returns: the unlocked ones, to be fired without it */
+/* Requires: the lock is held.  Returns: the list of those that are to be fired without it */
 static struct sheaf__timer *fire_due(struct sheaf__timekeeper *keeper, int64_t now)
 {
     struct due due = {.end = &due.first};
@@ -110,10 +112,16 @@ void sheaf__timekeeper_fire(struct sheaf__timekeeper *keeper, struct sheaf__time
     while (due) {
         struct sheaf__timer *timer = due;
         due = timer->next_due;
-        timer->fire(timer);
+        bool unlocked = timer->unlocked;
+        if (unlocked) {
+            timer->fire(timer);
+        }
         pthread_mutex_lock(&keeper->lock);
         timer->state = SHEAF__TIMER_IDLE;
-        /* The timer may be gone once the lock is free. */
+        if (!unlocked) {
+            timer->fire(timer);
+        }
+        /* The timer may be gone: a plain one now, an unlocked one once the lock is free. */
         if (keeper->watchers > 0) {
             pthread_cond_broadcast(&keeper->fired);
         }

@@ -60,13 +60,13 @@ bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *t
 
 /* Virtual clock: goes to the earliest deadline and fires everything that is due there.
  *
- *   *due  receives the unlocked timers, which the caller fires without a lock, and before anybody
- *         advances the clock again
+ *   *due  receives timers, from the first unlocked one on, which the caller fires without a lock,
+ *         and before anybody advances the clock again
  *
  * Returns: false when no timer is set */
 bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper, struct sheaf__timer **due);
 
-/* Fires a list of unlocked timers, in order.  No lock is held. */
+/* Fires such a list, in order.  No lock is held. */
 void sheaf__timekeeper_fire(struct sheaf__timekeeper *keeper, struct sheaf__timer *due);
 
 #endif

@@ -53,6 +53,22 @@ static void the_last_reference_to_a_cancelled_shield_meets_the_end(struct fixtur
     }
 }
 
+/* ---------------------------------------------------------------- limits */
+
+/* P17: of what is due at one instant the limit that was set first comes first. */
+static int a_limit_goes_before_what_was_set_after_it(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    for (size_t i = 0; i < fixture_scaled(200); i++) {
+        sheaf_timeout limit;
+        sheaf_time at = sheaf_now() + SHEAF_US(500);
+        EXPECT_INT(sheaf_timeout_begin_until(&limit, at, 0), SHEAF_OK);
+        EXPECT_INT(sheaf_timeout_end(&limit, sheaf_sleep_until(at)), SHEAF_TIMEOUT);
+    }
+    return SHEAF_OK;
+}
+
 /* ---------------------------------------------------------------- groups */
 
 struct closing {
@@ -166,6 +182,7 @@ static int a_late_cancel_of_a_group_asks_nobody(void *arg, sheaf_value *result)
 
 static const struct fixture_test tests[] = {
     THREAD_TEST(the_last_reference_to_a_cancelled_shield_meets_the_end),
+    TASK_TEST(a_limit_goes_before_what_was_set_after_it),
     TASK_TEST(a_request_counts_beside_the_cancelling_of_a_group),
     TASK_TEST(failed_members_are_taken_during_the_close),
     TASK_TEST(a_late_cancel_of_a_group_asks_nobody),
