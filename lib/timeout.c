@@ -24,7 +24,7 @@ enum state { IDLE = 0, ACTIVE, EXPIRED, ENDED };
 struct scope {
     struct sheaf__block block;
     sheaf_future *task; /* const while begun */
-    struct sheaf__timekeeper *keeper;
+    sheaf_pool *pool;   /* const while begun: whose clock it is */
     struct sheaf__timer timer;
     struct sheaf__ticket ticket;
     struct sheaf__due due;
@@ -91,7 +91,7 @@ static int set_timer(struct scope *scope, sheaf_time deadline)
     }
     scope->timer = (struct sheaf__timer){.fire = fire, .unlocked = true};
     scope->timed = true;
-    return sheaf__timer_set(scope->keeper, &scope->timer, deadline);
+    return sheaf__timer_set(&scope->pool->keeper, &scope->timer, deadline);
 }
 
 /* Requires: changing is held; the caller is the owner if the scope is overdue.  On return the
@@ -99,7 +99,7 @@ static int set_timer(struct scope *scope, sheaf_time deadline)
 static void clear_timer(struct scope *scope)
 {
     if (scope->timed) {
-        sheaf__timer_clear(scope->keeper, &scope->timer);
+        sheaf__timer_clear(&scope->pool->keeper, &scope->timer);
         scope->timed = false;
     }
     if (scope->overdue) {
@@ -145,7 +145,7 @@ static void fill_scope(struct scope *scope, sheaf_future *task)
 {
     *scope = (struct scope){.block = {.what = "timeout"}};
     scope->task = task;
-    scope->keeper = &sheaf_pool_current()->keeper;
+    scope->pool = sheaf_pool_current();
     scope->baseline = sheaf_cancelling(task);
     sheaf__store_rlx(&scope->state, ACTIVE);
 }
@@ -255,6 +255,8 @@ int sheaf_timeout_reschedule(sheaf_timeout *timeout, sheaf_time deadline)
         clear_timer(scope);
         if (sheaf__load_acq(&scope->state) == ACTIVE) {
             status = set_timer(scope, deadline);
+            /* On a virtual clock that is at rest time may move now. */
+            sheaf__idle_wake_one(&scope->pool->idle);
         }
     }
     sheaf__spin_unlock(&scope->changing);
@@ -280,7 +282,8 @@ static int cancel_and_wait(sheaf_future *future, sheaf_value *value)
     if (!sheaf__future_done(future)) {
         sheaf__future_ask(future, SHEAF_ORIGIN_TIMEOUT, NULL);
         SHEAF_TRY(sheaf_wait(&future, 1, SHEAF_ALL_COMPLETED, SHEAF_FOREVER, NULL));
-        if (sheaf_cancelled(future)) {
+        /* Not sheaf_cancelled(): a gather fails with it. */
+        if (sheaf__future_outcome(future) == SHEAF_CANCELLED) {
             return sheaf_raise(SHEAF_TIMEOUT, NULL);
         }
     }
@@ -296,6 +299,12 @@ static int wait_for_as_thread(sheaf_future *future, sheaf_time deadline, sheaf_v
                                      : status;
 }
 
+/* Whether it has an outcome that no request has brought about. */
+static bool ended_by_itself(const sheaf_future *future)
+{
+    return sheaf__future_done(future) && sheaf__future_outcome(future) != SHEAF_CANCELLED;
+}
+
 int sheaf_wait_for_until(sheaf_future *future, sheaf_time deadline, sheaf_value *value)
 {
     if (!future) {
@@ -309,7 +318,12 @@ int sheaf_wait_for_until(sheaf_future *future, sheaf_time deadline, sheaf_value 
     }
     sheaf_timeout limit;
     SHEAF_TRY(sheaf_timeout_begin_until(&limit, deadline, 0));
-    return sheaf_timeout_end(&limit, sheaf_await(future, value));
+    int status = sheaf_timeout_end(&limit, sheaf_await(future, value));
+    if (status == SHEAF_TIMEOUT && sheaf_timeout_expired(&limit) && ended_by_itself(future)) {
+        /* WF9: it was there when the limit passed, and the caller had not gone on yet. */
+        return sheaf__future_read(future, sheaf_current(), value);
+    }
+    return status;
 }
 
 int sheaf_wait_for(sheaf_future *future, sheaf_duration limit, sheaf_value *value)

@@ -55,6 +55,95 @@ static void the_last_reference_to_a_cancelled_shield_meets_the_end(struct fixtur
 
 /* ---------------------------------------------------------------- limits */
 
+static void busy_for(sheaf_duration time)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    struct timespec now = until;
+    while ((now.tv_sec - until.tv_sec) * 1000000000L + (now.tv_nsec - until.tv_nsec) < time) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    }
+}
+
+static int wait_with_limit(void *arg, sheaf_value *result)
+{
+    return sheaf_wait_for(arg, SHEAF_MS(20), result);
+}
+
+/* WF9, WF12. */
+static int a_value_that_came_before_the_limit_is_given(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    sheaf_future *promise = sheaf_promise(NULL);
+    sheaf_future *task = sheaf_spawn(wait_with_limit, promise);
+    SHEAF_TRY(sheaf_sleep(SHEAF_MS(1)));
+    EXPECT_INT(sheaf_resolve(promise, (sheaf_value){.i64 = 7}), SHEAF_OK);
+    busy_for(SHEAF_MS(60));
+    sheaf_value value = {0};
+    EXPECT_INT(sheaf_await(task, &value), SHEAF_OK);
+    EXPECT_INT(value.i64, 7);
+    sheaf_release(task);
+    sheaf_release(promise);
+    return SHEAF_OK;
+}
+
+/* WF2, WF3: a gather that the limit has cancelled is a timeout like any other. */
+static int a_limit_on_a_gather_is_a_timeout(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    for (int i = 0; i < 2; i++) {
+        sheaf_future *promise = sheaf_promise(NULL);
+        sheaf_future *gather = sheaf_gather_future(&promise, 1, SHEAF_GATHER_RAISE);
+        EXPECT_INT(sheaf_wait_for(gather, i ? SHEAF_MS(1) : 0, NULL), SHEAF_TIMEOUT);
+        sheaf_release(gather);
+        sheaf_release(promise);
+    }
+    return SHEAF_OK;
+}
+
+static void a_limit_on_a_gather_is_a_timeout_on_a_thread(struct fixture *f)
+{
+    for (int i = 0; i < 2; i++) {
+        sheaf_future *promise = promise_for(f);
+        sheaf_future *gather = sheaf_gather_future(&promise, 1, SHEAF_GATHER_RAISE);
+        EXPECT_INT(sheaf_wait_for(gather, i ? SHEAF_MS(1) : 0, NULL), SHEAF_TIMEOUT);
+        sheaf_release(gather);
+        sheaf_release(promise);
+    }
+}
+
+struct rescheduled {
+    sheaf_timeout limit;
+    sheaf_future *never;
+    struct gate begun;
+};
+
+static int await_within(void *arg, sheaf_value *result)
+{
+    struct rescheduled *r = arg;
+    (void)result;
+    SHEAF_TRY(sheaf_timeout_begin(&r->limit, SHEAF_FOREVER, 0));
+    gate_arrive(&r->begun);
+    return sheaf_timeout_end(&r->limit, sheaf_await(r->never, NULL));
+}
+
+/* TO9: a virtual clock that is at rest hears of it. */
+static void a_thread_gives_a_limit_to_a_pool_at_rest(struct fixture *f)
+{
+    struct rescheduled r = {.begun = GATE_INIT};
+    r.never = promise_for(f);
+    sheaf_future *task = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.pool = f->pool), await_within, &r);
+    gate_wait(&r.begun, 1);
+    struct timespec moment = {.tv_nsec = 20000000};
+    nanosleep(&moment, NULL);
+    EXPECT_INT(sheaf_timeout_reschedule(&r.limit, sheaf_pool_now(f->pool) + SHEAF_MS(1)), SHEAF_OK);
+    EXPECT_INT(sheaf_await(task, NULL), SHEAF_TIMEOUT);
+    sheaf_release(task);
+    sheaf_release(r.never);
+}
+
 /* P17: of what is due at one instant the limit that was set first comes first. */
 static int a_limit_goes_before_what_was_set_after_it(void *arg, sheaf_value *result)
 {
@@ -182,6 +271,10 @@ static int a_late_cancel_of_a_group_asks_nobody(void *arg, sheaf_value *result)
 
 static const struct fixture_test tests[] = {
     THREAD_TEST(the_last_reference_to_a_cancelled_shield_meets_the_end),
+    TASK_TEST_ON(MODE_1, a_value_that_came_before_the_limit_is_given),
+    TASK_TEST(a_limit_on_a_gather_is_a_timeout),
+    THREAD_TEST(a_limit_on_a_gather_is_a_timeout_on_a_thread),
+    THREAD_TEST(a_thread_gives_a_limit_to_a_pool_at_rest),
     TASK_TEST(a_limit_goes_before_what_was_set_after_it),
     TASK_TEST(a_request_counts_beside_the_cancelling_of_a_group),
     TASK_TEST(failed_members_are_taken_during_the_close),
