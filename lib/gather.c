@@ -162,14 +162,18 @@ static enum sheaf__rule rule_of(unsigned flags)
     return (flags & (SHEAF_GATHER_COLLECT | SHEAF_GATHER_JOIN)) ? SHEAF__RULE_ALL : SHEAF__RULE_BAD;
 }
 
-/* The pool that a gather belongs to: its own members', which is alive. */
+/* The pool that a gather belongs to: that of a member which is not the current one, so that who
+ * waits for the gather is known to wait for another pool; else the current one. */
 static sheaf_pool *pool_for(sheaf_future *const *futures, size_t count)
 {
-    sheaf_pool *pool = sheaf_pool_current();
-    for (size_t i = 0; i < count && !pool; i++) {
-        pool = sheaf__future_pool(futures[i]);
+    sheaf_pool *here = sheaf_pool_current();
+    for (size_t i = 0; i < count; i++) {
+        sheaf_pool *pool = sheaf__future_pool(futures[i]);
+        if (pool && pool != here) {
+            return pool;
+        }
     }
-    return pool ? pool : sheaf_pool_default();
+    return here ? here : sheaf_pool_default();
 }
 
 /* Requires: valid futures.  Returns: a future, given; or a failed one */

@@ -229,6 +229,9 @@ static int enlist(struct sheaf__group *group, struct sheaf__group_member *member
         }
         group->live++;
         sheaf__list_push_back(&group->calm, &member->link);
+        if (sheaf__monitor_concern(&group->monitor, sheaf__future_pool(member->future))) {
+            sheaf__monitor_notify(&group->monitor, SIZE_MAX);
+        }
         sheaf__add_rlx(&group->references, 1);
     }
     sheaf__monitor_leave(&group->monitor);

@@ -45,12 +45,22 @@ static int status_of(const struct sheaf__sleep *sleep, uint32_t reason)
     return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
 }
 
+/* The waiter's pool when its virtual clock says nothing about what is waited for; else NULL.
+ * Requires: entered */
+static sheaf_pool *waits_outside(const struct sheaf__monitor *monitor)
+{
+    sheaf_pool *here = sheaf_pool_current();
+    bool abroad = monitor->mixed || (monitor->pool && monitor->pool != here);
+    return here && here->is_virtual && abroad ? here : NULL;
+}
+
 int sheaf__monitor_wait(struct sheaf__monitor *monitor, sheaf_pool *pool, const char *what,
                         sheaf_time deadline)
 {
     struct sheaf__sleep sleep;
     struct waiter waiter;
     uint32_t before = monitor->notified;
+    sheaf_pool *outside = waits_outside(monitor);
     sheaf__monitor_leave(monitor);
     int status = sheaf__sleep_begin_on(&sleep, pool, what, deadline);
     sheaf__monitor_enter(monitor);
@@ -63,7 +73,13 @@ int sheaf__monitor_wait(struct sheaf__monitor *monitor, sheaf_pool *pool, const 
         sheaf__monitor_enter(monitor);
         return SHEAF_OK;
     }
+    if (outside) {
+        sheaf__add_seq(&outside->outside, 1); /* and back as in wait_as_task() in lib/await.c */
+    }
     status = status_of(&sleep, sleep_on(monitor, &waiter, &sleep));
+    if (outside) {
+        sheaf__sub_seq(&outside->outside, 1);
+    }
     sheaf__monitor_enter(monitor);
     if (!waiter.chosen) {
         sheaf__link_unlink(&waiter.link);

@@ -19,6 +19,7 @@
 #ifndef SHEAF_LIB_MONITOR_H
 #define SHEAF_LIB_MONITOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,8 @@
 struct sheaf__monitor {
     struct sheaf__spin lock;
     uint32_t notified;          /* how often; guarded by lock, as all below */
+    const sheaf_pool *pool;     /* of what is waited for; NULL: not known yet */
+    bool mixed;                 /* it belongs to several pools */
     struct sheaf__list waiters; /* in the order in which they came */
 };
 
@@ -43,6 +46,20 @@ static inline void sheaf__monitor_enter(struct sheaf__monitor *monitor)
 static inline void sheaf__monitor_leave(struct sheaf__monitor *monitor)
 {
     sheaf__spin_unlock(&monitor->lock);
+}
+
+/* Something of that pool (NULL: of none) is among what is waited for.  Who waits for what another
+ * pool does is in no deadlock, however quiet the own one is.
+ *
+ * Requires: entered, or nobody else knows the monitor
+ * Returns:  whether who waits already did not know that */
+static inline bool sheaf__monitor_concern(struct sheaf__monitor *monitor, const sheaf_pool *pool)
+{
+    const sheaf_pool *before = monitor->pool;
+    bool was_mixed = monitor->mixed;
+    monitor->pool = before ? before : pool;
+    monitor->mixed = was_mixed || (before && pool && before != pool);
+    return pool && (!before || monitor->mixed != was_mixed);
 }
 
 /* Waits for a notification; outside of the monitor meanwhile.

@@ -112,9 +112,10 @@ static sheaf_future *fill_shield(struct shield *shield, sheaf_future *future, sh
 /* Requires: not done.  A frame's future is only for a shield that is gone before the frame */
 static sheaf_future *new_shield(sheaf_future *inner)
 {
-    sheaf_pool *pool = sheaf_pool_current();
-    pool = pool ? pool : sheaf__future_pool(inner);
-    struct shield *shield = sheaf__alloc_zeroed(sizeof *shield);
+    /* The inner one's, so that who waits for it is known to wait for that pool. */
+    sheaf_pool *pool = sheaf__future_pool(inner);
+    pool = pool ? pool : sheaf_pool_default(); /* a frame's, on a plain thread */
+    struct shield *shield = pool ? sheaf__alloc_zeroed(sizeof *shield) : NULL;
     sheaf_future *future = shield ? sheaf__future_new_bare(pool) : NULL;
     if (!future) {
         sheaf__free(shield, sizeof *shield);

@@ -138,7 +138,10 @@ static void start_call(struct stream *stream, const sheaf_call *call)
 {
     struct slot *slot = slot_at(stream, stream->started++);
     *slot = (struct slot){.node = {.notify = notify_slot}, .stream = stream};
+    sheaf_pool *pool = stream->options.pool ? stream->options.pool : sheaf_pool_current();
     sheaf__monitor_enter(&stream->monitor);
+    sheaf__monitor_concern(&stream->monitor,
+                           call->future ? sheaf__future_pool(call->future) : pool);
     stream->running++;
     sheaf__monitor_leave(&stream->monitor);
     sheaf__add_rlx(&stream->references, 1);

@@ -48,6 +48,7 @@ struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count
         member->node.notify = notify_member;
         member->tally = tally;
         member->future = futures[i];
+        sheaf__monitor_concern(&tally->monitor, sheaf__future_pool(futures[i]));
         sheaf__future_hold(futures[i]); /* a frame's too: its join waits for the end of that */
     }
     return tally;
