@@ -1,5 +1,5 @@
-/* Task groups that are cancelled from outside or lie in each other, as asyncio's own tests see them,
- * and what a group refuses. */
+/* Task groups that are cancelled from outside or lie in each other, and what a group refuses, as
+ * asyncio's own tests see it. */
 #include "tests/support/parts.h"
 #include "tests/support/roles.h"
 

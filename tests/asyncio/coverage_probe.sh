@@ -13,15 +13,19 @@ source=$work/tests/asyncio/one_test.c
 failed=0
 
 write_all() {
-    printf 'id\ttopic\ttest\tchecks\tapplies\twhy\tclauses\n' >"$rows"
-    printf 'CT1\tt\tT.one\tx\tyes\t\tF1\n' >>"$rows"
-    printf 'CT2\tt\tT.two\tx\tadapt\twhy\tF2\n' >>"$rows"
-    printf 'CT3\tt\tT.three\tx\tno\twhy\tF3\n' >>"$rows"
-    printf 'id\tverdict\tfile\ttest\tnote\n' >"$coverage"
-    printf 'CT1\tyes\tasyncio/one_test\ta_first_test\t\n' >>"$coverage"
-    printf 'CT2\tadapt\tasyncio/one_test\ta_second_test\thow\n' >>"$coverage"
-    printf 'CT3\tno\t-\t-\twhy\n' >>"$coverage"
-    printf '    "asyncio/one_test",\n' >"$build"
+    {
+        printf 'id\ttopic\ttest\tchecks\tapplies\twhy\tclauses\n'
+        printf 'CT1\tt\tT.one\tx\tyes\t\tF1\n'
+        printf 'CT2\tt\tT.two\tx\tadapt\twhy\tF2\n'
+        printf 'CT3\tt\tT.three\tx\tno\twhy\tF3\n'
+    } >"$rows"
+    {
+        printf 'id\tverdict\tfile\ttest\tnote\n'
+        printf 'CT1\tyes\tasyncio/one_test\ta_first_test\t\n'
+        printf 'CT2\tadapt\tasyncio/one_test\ta_second_test\thow\n'
+        printf 'CT3\tno\t-\t-\twhy\n'
+    } >"$coverage"
+    echo '    "asyncio/one_test",' >"$build"
     cat >"$source" <<'SOURCE'
 /* static int a_commented_test(void *arg) */
 static int a_first_test(void *arg, sheaf_value *result)

@@ -189,7 +189,7 @@ static int collected_cancellations_are_entries(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
-/* ---------------------------------------------------------------- what it starts, what it refuses */
+/* ---------------------------------------------------------------- what it starts and refuses */
 
 /* G4 */
 static int calls_given_to_a_gather_are_started(void *arg, sheaf_value *result)
