@@ -90,9 +90,12 @@ static int a_task_awaits_what_a_thread_gives(void *arg, sheaf_value *result)
     pthread_t thread;
     sheaf_clock_hold(f->pool);
     EXPECT_INT(pthread_create(&thread, NULL, resolve_from_thread, promise), 0);
-    expect_value(promise, 7);
+    sheaf_value value = {0};
+    EXPECT_INT(sheaf_await(promise, &value), SHEAF_OK);
+    EXPECT_INT(value.i64, 7);
     sheaf_clock_release(f->pool);
     pthread_join(thread, NULL);
+    sheaf_release(promise);
     return SHEAF_OK;
 }
 

@@ -81,6 +81,7 @@ static int limits_that_pass_in_computations_are_seen_late(void *arg, sheaf_value
 struct moving {
     sheaf_timeout scope;
     sheaf_time moved_to;
+    sheaf_future *begun; /* the scope is */
 };
 
 static int sleep_in_a_scope_that_is_moved(void *arg, sheaf_value *result)
@@ -88,7 +89,19 @@ static int sleep_in_a_scope_that_is_moved(void *arg, sheaf_value *result)
     struct moving *m = arg;
     (void)result;
     SHEAF_TRY(sheaf_timeout_begin(&m->scope, SHEAF_MS(10), 0));
+    EXPECT_INT(sheaf_resolve(m->begun, number(0)), SHEAF_OK);
     return sheaf_timeout_end(&m->scope, sheaf_sleep(SHEAF_S(10)));
+}
+
+/* Starts it; its scope is begun and it sleeps on return. */
+static sheaf_future *start_moving(struct moving *m)
+{
+    m->begun = sheaf_promise(NULL);
+    sheaf_future *task = sheaf_spawn(sleep_in_a_scope_that_is_moved, m);
+    EXPECT_INT(sheaf_await(m->begun, NULL), SHEAF_OK);
+    settle();
+    sheaf_release(m->begun);
+    return task;
 }
 
 /* TO9, TO14 */
@@ -98,8 +111,7 @@ static int another_task_moves_the_deadline_and_takes_it_away(void *arg, sheaf_va
     for (int taken_away = 0; taken_away < 2; taken_away++) {
         struct moving m = {.moved_to = taken_away ? SHEAF_FOREVER : sheaf_now() + SHEAF_MS(20)};
         sheaf_time began = sheaf_now();
-        sheaf_future *task = sheaf_spawn(sleep_in_a_scope_that_is_moved, &m);
-        settle();
+        sheaf_future *task = start_moving(&m);
         EXPECT_INT(sheaf_timeout_when(&m.scope), began + SHEAF_MS(10));
         EXPECT_INT(sheaf_timeout_reschedule(&m.scope, m.moved_to), SHEAF_OK);
         EXPECT_INT(sheaf_timeout_when(&m.scope), m.moved_to);
@@ -116,8 +128,7 @@ static int a_scope_without_its_deadline_lets_requests_of_others_pass(void *arg, 
 {
     (void)arg, (void)result;
     struct moving m = {.moved_to = SHEAF_FOREVER};
-    sheaf_future *task = sheaf_spawn(sleep_in_a_scope_that_is_moved, &m);
-    settle();
+    sheaf_future *task = start_moving(&m);
     EXPECT_INT(sheaf_timeout_reschedule(&m.scope, m.moved_to), SHEAF_OK);
     EXPECT_INT(sheaf_sleep(SHEAF_MS(100)), SHEAF_OK);
     EXPECT(sheaf_cancel(task));

@@ -106,7 +106,11 @@ void check_note(struct check *c, const char *format, ...)
 
 const char *check_notes(struct check *c)
 {
-    return c->notes ? c->notes : "";
+    /* The lock brings the reader up to date with who wrote the last note. */
+    pthread_mutex_lock(&c->lock);
+    const char *notes = c->notes ? c->notes : "";
+    pthread_mutex_unlock(&c->lock);
+    return notes;
 }
 
 static void forget_notes_locked(struct check *c)
