@@ -208,10 +208,10 @@ static int a_scope_cannot_be_begun_while_it_is_begun(void *arg, sheaf_value *res
     (void)arg, (void)result;
     sheaf_timeout scope = {0};
     EXPECT_INT(sheaf_timeout_end(&scope, SHEAF_OK), SHEAF_STATE);
-    EXPECT_INT(sheaf_timeout_begin(&scope, SHEAF_MS(10), 0), SHEAF_OK);
-    EXPECT_INT(sheaf_timeout_begin(&scope, SHEAF_MS(10), 0), SHEAF_STATE);
+    EXPECT_INT(sheaf_timeout_begin(&scope, SHEAF_S(3600), 0), SHEAF_OK);
+    EXPECT_INT(sheaf_timeout_begin(&scope, SHEAF_S(3600), 0), SHEAF_STATE);
     EXPECT_INT(sheaf_timeout_begin_until(&scope, SHEAF_FOREVER, 0), SHEAF_STATE);
-    int status = sheaf_sleep(SHEAF_MS(5));
+    int status = sheaf_sleep(SHEAF_US(10));
     EXPECT_INT(status, SHEAF_OK);
     EXPECT_INT(sheaf_timeout_end(&scope, status), SHEAF_OK);
     EXPECT_INT(sheaf_timeout_end(&scope, SHEAF_OK), SHEAF_STATE);
