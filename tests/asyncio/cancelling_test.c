@@ -260,7 +260,7 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_VIRTUAL, a_cancelled_sleeper_is_done_and_takes_no_more_requests),
     TASK_TEST_ON(MODES_VIRTUAL, who_awaits_a_cancelled_sleeper_hears_of_it_at_once),
     TASK_TEST_ON(MODES_VIRTUAL, a_cancelled_promise_cancels_who_awaits_it),
-    TASK_TEST_ON(MODES_SINGLE &MODES_VIRTUAL, a_promise_and_its_awaiter_are_cancelled_together),
+    TASK_TEST_ON(MODES_EXACT, a_promise_and_its_awaiter_are_cancelled_together),
     TASK_TEST_ON(MODES_VIRTUAL, a_request_to_oneself_goes_on_to_the_task_awaited_next),
     TASK_TEST_ON(MODES_VIRTUAL, a_request_goes_down_to_the_promise_and_up_through_the_calls),
     TASK_TEST_ON(MODES_VIRTUAL, an_error_raised_because_of_a_request_names_it_as_its_cause),

@@ -360,12 +360,10 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_VIRTUAL, getters_wait_and_an_item_goes_to_the_oldest),
     TASK_TEST(producers_and_consumers_over_one_place_all_end),
     TASK_TEST_ON(MODES_VIRTUAL, the_second_getter_gets_what_the_cancelled_first_does_not),
-    TASK_TEST_ON(MODES_SINGLE &MODES_VIRTUAL,
-                 the_item_of_a_getter_cancelled_when_chosen_is_not_lost),
+    TASK_TEST_ON(MODES_EXACT, the_item_of_a_getter_cancelled_when_chosen_is_not_lost),
     TASK_TEST_ON(MODES_VIRTUAL, a_getter_that_times_out_leaves_no_trace),
     TASK_TEST_ON(MODES_VIRTUAL, the_others_keep_their_order_when_one_putter_is_cancelled),
-    TASK_TEST_ON(MODES_SINGLE &MODES_VIRTUAL,
-                 a_putter_cancelled_when_chosen_puts_nothing_and_leaves_its_place),
+    TASK_TEST_ON(MODES_EXACT, a_putter_cancelled_when_chosen_puts_nothing_and_leaves_its_place),
     TASK_TEST_ON(MODES_VIRTUAL, a_putter_that_is_cancelled_leaves_no_trace),
 };
 

@@ -236,11 +236,9 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODE_FIFO, three_permits_at_once_wake_three_in_order),
     TASK_TEST_ON(MODES_VIRTUAL, a_cancelled_waiter_leaves_no_trace),
     TASK_TEST_ON(MODES_VIRTUAL, a_permit_goes_to_the_first_who_was_not_cancelled),
-    TASK_TEST_ON(MODES_SINGLE &MODES_VIRTUAL,
-                 the_permit_of_one_cancelled_when_chosen_goes_to_the_next),
+    TASK_TEST_ON(MODES_EXACT, the_permit_of_one_cancelled_when_chosen_goes_to_the_next),
     TASK_TEST_ON(MODE_FIFO, two_permits_pass_by_a_cancelled_first),
-    TASK_TEST_ON(MODES_SINGLE &MODES_VIRTUAL,
-                 the_permit_of_the_only_one_cancelled_when_chosen_is_free),
+    TASK_TEST_ON(MODES_EXACT, the_permit_of_the_only_one_cancelled_when_chosen_is_free),
 };
 
 int main(void)

@@ -50,6 +50,7 @@ enum fixture_mode_bit {
     MODES_SINGLE = MODE_1 | MODE_FIFO | MODE_SEEDED, /* one worker: what gives way sees it done */
     MODES_REAL = MODE_1 | MODE_2 | MODE_4 | MODE_8,
     MODES_VIRTUAL = MODE_2_VIRTUAL | MODE_FIFO | MODE_SEEDED,
+    MODES_EXACT = MODES_SINGLE & MODES_VIRTUAL, /* that, and no time passes meanwhile */
     MODES_STEAL = MODES_REAL | MODE_2_VIRTUAL,
     MODES_ALL = MODES_REAL | MODES_VIRTUAL
 };
