@@ -122,16 +122,44 @@ static void settle_passed(sheaf_future *task, const sheaf_future *future)
     }
 }
 
-/* A4 of a call during which somebody may have looked at the task. */
-static SHEAF__COLD void back_from_call(sheaf_future *task, const sheaf_future *child)
+/* What becomes of a request that is undelivered when the wait is over. */
+enum late_request {
+    DELIVER, /* the wait returns SHEAF_CANCELLED */
+    KEEP     /* it stays for the next suspension: the wait is for the end of a frame's task */
+};
+
+/* Delivers a request at the wait for a future.  When that was cancelled itself, the earlier request
+ * that did it is the one that is seen, with its message (T10). */
+static int deliver_at(sheaf_future *task, sheaf_future *future)
 {
-    sheaf__future_wait_unlocked(task);
-    settle_passed(task, child);
+    int status = sheaf__task_deliver(task);
+    if (status == SHEAF_CANCELLED && was_cancelled(future)) {
+        return sheaf__future_read(future, task, NULL);
+    }
+    return status;
 }
 
-/* Calls a claimed child to its end.  The worker may be another one afterwards. */
-static SHEAF__ALWAYS_INLINE void call_child(struct sheaf__worker *worker, sheaf_future *task,
-                                            sheaf_future *child)
+/* What a request makes of a wait that is over.  P7: it beats whatever else; one that was withdrawn
+ * meanwhile changes nothing. */
+static int settle_request(sheaf_future *task, sheaf_future *future, enum late_request late)
+{
+    settle_passed(task, future);
+    return late == DELIVER && sheaf__task_is_asked(task) ? deliver_at(task, future) : SHEAF_OK;
+}
+
+/* A4 of a call during which somebody may have looked at the task.  Whoever asked it when the child
+ * was at its end, a group of which the child is a member for one, has left the request with it. */
+static SHEAF__COLD int back_from_call(sheaf_future *task, sheaf_future *child,
+                                      enum late_request late)
+{
+    sheaf__future_wait_unlocked(task);
+    return settle_request(task, child, late);
+}
+
+/* Calls a claimed child to its end.  The worker may be another one afterwards.
+ * Returns: SHEAF_OK, SHEAF_CANCELLED */
+static SHEAF__ALWAYS_INLINE int call_child(struct sheaf__worker *worker, sheaf_future *task,
+                                           sheaf_future *child, enum late_request late)
 {
     set_awaiting(task, awaiting_future(child, SHEAF__AWAITING_CALLED)); /* A1 */
     sheaf__fence_light();
@@ -144,8 +172,9 @@ static SHEAF__ALWAYS_INLINE void call_child(struct sheaf__worker *worker, sheaf_
     sheaf__fence_light();
     /* A4.  acquire, in back_from_call(): whoever takes LOCK sets UNBIASED, for good. */
     if (sheaf__load_rlx(&task->job.word) & (SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED)) {
-        back_from_call(task, child);
+        return back_from_call(task, child, late);
     }
+    return SHEAF_OK;
 }
 
 /* ---------------------------------------------------------------- the sleep */
@@ -316,12 +345,6 @@ void sheaf__sleep_abandon(struct sheaf__sleep *sleep)
 
 /* ---------------------------------------------------------------- waiting for a future */
 
-/* What becomes of a request that is undelivered when the wait is over. */
-enum late_request {
-    DELIVER, /* the wait returns SHEAF_CANCELLED */
-    KEEP     /* it stays for the next suspension: the wait is for the end of a frame's task */
-};
-
 struct future_wait {
     struct sheaf__node node;
     struct sheaf__sleep sleep;
@@ -352,17 +375,6 @@ static int before_park(struct future_wait *wait, sheaf_future *future)
     return status;
 }
 
-/* Delivers a request at the wait for a future.  When that was cancelled itself, the earlier request
- * that did it is the one that is seen, with its message (T10). */
-static int deliver_at(sheaf_future *task, sheaf_future *future)
-{
-    int status = sheaf__task_deliver(task);
-    if (status == SHEAF_CANCELLED && was_cancelled(future)) {
-        return sheaf__future_read(future, task, NULL);
-    }
-    return status;
-}
-
 static int park_on_future(struct future_wait *wait, sheaf_future *future)
 {
     sheaf_future *task = wait->sleep.task;
@@ -377,11 +389,7 @@ static int park_on_future(struct future_wait *wait, sheaf_future *future)
         reason == SHEAF__WAIT_TIMEOUT) {
         reason = SHEAF__WAIT_DONE; /* it ended while the timer fired: the outcome counts */
     }
-    settle_passed(task, future);
-    if (wait->late == DELIVER && sheaf__task_is_asked(task)) {
-        /* P7: a request beats whatever else; one that was withdrawn meanwhile changes nothing. */
-        SHEAF_TRY(deliver_at(task, future));
-    }
+    SHEAF_TRY(settle_request(task, future, wait->late));
     if (status != SHEAF_OK) {
         return status;
     }
@@ -450,16 +458,12 @@ static bool may_look_for(struct sheaf__worker *worker, const sheaf_future *futur
            sheaf__deque_holds(&worker->deque, &future->job);
 }
 
-/* Claims a task that has not started, wherever it lies, and calls it. */
-static SHEAF__NOINLINE bool call_if_queued(struct sheaf__worker *worker, sheaf_future *task,
-                                           sheaf_future *future, enum late_request late)
+/* Claims a task that has not started, wherever it lies. */
+static SHEAF__NOINLINE bool claim_if_queued(struct sheaf__worker *worker, sheaf_future *future,
+                                            enum late_request late)
 {
-    if (!is_queued(future) || !sheaf__future_is_task(future) || !may_call(worker, future) ||
-        !may_look_for(worker, future, late) || !sheaf__task_claim(worker->pool, worker, future)) {
-        return false;
-    }
-    call_child(worker, task, future);
-    return true;
+    return is_queued(future) && sheaf__future_is_task(future) && may_call(worker, future) &&
+           may_look_for(worker, future, late) && sheaf__task_claim(worker->pool, worker, future);
 }
 
 static int wait_for_future(sheaf_future *future, sheaf_time deadline, enum late_request late)
@@ -477,8 +481,8 @@ static int wait_for_future(sheaf_future *future, sheaf_time deadline, enum late_
         int status = late == DELIVER ? sheaf_yield() : SHEAF_OK;
         return status == SHEAF_OK ? SHEAF_STATE : status;
     }
-    if (deadline == SHEAF_FOREVER && call_if_queued(worker, task, future, late)) {
-        return SHEAF_OK;
+    if (deadline == SHEAF_FOREVER && claim_if_queued(worker, future, late)) {
+        return call_child(worker, task, future, late);
     }
     return wait_as_task(worker, task, future, deadline, late);
 }
@@ -500,8 +504,7 @@ static SHEAF__ALWAYS_INLINE int wait_fast(sheaf_future *future, enum late_reques
         if (SHEAF__LIKELY(task && sheaf__load_rlx(&future->job.where) == worker->index &&
                           may_call(worker, future) &&
                           sheaf__deque_claim_last(&worker->deque, &future->job))) {
-            call_child(worker, task, future);
-            return SHEAF_OK;
+            return call_child(worker, task, future, late);
         }
     }
     return wait_for_future(future, SHEAF_FOREVER, late);

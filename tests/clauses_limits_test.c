@@ -308,7 +308,6 @@ static int a_block_that_awaits_the_failing_member_hears_of_the_abort(void *arg, 
     sheaf_group group;
     EXPECT_INT(sheaf_group_open(&group, NULL), SHEAF_OK);
     sheaf_future *member = sheaf_group_spawn(&group, play, &fails);
-    settle();
     int status = sheaf_await(member, NULL);
     EXPECT_INT(status, SHEAF_CANCELLED);
     EXPECT_INT(sheaf_group_close(&group, status), EIO);
@@ -465,7 +464,7 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_VIRTUAL, a_limit_counts_from_the_begin_of_its_scope),
     TASK_TEST_ON(MODES_REAL, a_request_of_the_scope_that_was_not_heard_is_withdrawn),
     TASK_TEST_ON(MODES_VIRTUAL, a_block_that_swallows_the_abort_goes_on_and_the_close_fails),
-    TASK_TEST_ON(MODES_VIRTUAL, a_block_that_awaits_the_failing_member_hears_of_the_abort),
+    TASK_TEST(a_block_that_awaits_the_failing_member_hears_of_the_abort),
     TASK_TEST(a_request_swallowed_before_comes_again_when_the_group_fails),
     TASK_TEST_ON(SEVERAL_WORKERS, an_abort_that_the_block_did_not_hear_of_is_withdrawn),
     TASK_TEST_ON(MODES_VIRTUAL, errors_of_an_inner_group_that_are_dealt_with_stay_inside),
