@@ -83,7 +83,7 @@ static int set_timer(struct scope *scope, sheaf_time deadline)
     if (deadline == SHEAF_FOREVER) {
         return SHEAF_OK;
     }
-    if (deadline <= sheaf__timekeeper_now(scope->keeper) && sheaf_current() == scope->task) {
+    if (deadline <= sheaf__timekeeper_now(&scope->pool->keeper) && sheaf_current() == scope->task) {
         scope->due = (struct sheaf__due){.happen = expire_at_suspension};
         scope->overdue = true;
         sheaf__task_add_due(scope->task, &scope->due);
