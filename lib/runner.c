@@ -417,6 +417,9 @@ static int run_to_end(struct run *run)
         sheaf_error_release(sheaf_future_error(run->main));
         sheaf_error_release(sheaf_future_error(supervisor));
         forget_left_over(run);
+    } else if (sheaf_future_status(run->main) == SHEAF_FATAL) {
+        /* The stop may have come to the supervisor before the outcome did, which the run hands out. */
+        sheaf__future_mark_looked(run->main);
     }
     sheaf_release(run->main);
     sheaf_release(supervisor);

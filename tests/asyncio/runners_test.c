@@ -109,7 +109,7 @@ static int end_fatally(void *arg, sheaf_value *result)
 static void a_fatal_main_is_not_reported_and_the_next_run_works(struct fixture *f)
 {
     sheaf_options options = fixture_options(f);
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 1 + fixture_scaled(100); i++) {
         EXPECT_INT(sheaf_run(&options, end_fatally, NULL, NULL), SHEAF_FATAL);
         EXPECT_INT(fixture_unhandled(f), 0);
         struct role role = {.delay = SHEAF_US(10), .value = 1};
