@@ -42,10 +42,11 @@ static int an_outer_deadline_that_passes_in_a_computation_is_seen_after_it(void 
     EXPECT_INT(sheaf_timeout_begin(&outer, SHEAF_MS(2), 0), SHEAF_OK);
     EXPECT_INT(sheaf_timeout_begin(&inner, SHEAF_MS(1), 0), SHEAF_OK);
     compute_for(SHEAF_MS(5));
-    int status;
-    while ((status = sheaf_checkpoint()) == SHEAF_OK || !sheaf_timeout_expired(&outer)) {
+    bool told = false;
+    while (!told || sheaf_cancelling(NULL) < 2) {
+        told = sheaf_checkpoint() == SHEAF_CANCELLED || told;
     }
-    EXPECT_INT(status, SHEAF_CANCELLED);
+    int status = SHEAF_CANCELLED;
     EXPECT(sheaf_timeout_expired(&outer) && sheaf_timeout_expired(&inner));
     status = sheaf_timeout_end(&inner, status);
     EXPECT_INT(status, SHEAF_CANCELLED);
