@@ -412,6 +412,47 @@ static int a_case_among_callbacks_hears_of_the_end(void *arg, sheaf_value *resul
     return SHEAF_OK;
 }
 
+static int resolve_it(void *arg, sheaf_value *result)
+{
+    (void)result;
+    return sheaf_resolve(arg, number(4));
+}
+
+/* Whoever ends the future is done with the case when the select returns. */
+static int select_in_own_frame(void *arg, sheaf_value *result)
+{
+    struct fixture *f = arg;
+    (void)result;
+    const sheaf_promise_options options = {.size = sizeof options, .pool = f->pool};
+    for (size_t i = 0; i < fixture_scaled(400); i++) {
+        sheaf_event never = SHEAF_EVENT_INIT;
+        sheaf_future *promise = sheaf_promise(&options);
+        sheaf_future *resolver = sheaf_spawn_on(f->pool, resolve_it, promise);
+        sheaf_case cases[] = {sheaf_case_event(&never), sheaf_case_future(promise)};
+        size_t which = 99;
+        EXPECT_INT(sheaf_select(cases, 2, SHEAF_FOREVER, &which), SHEAF_OK);
+        EXPECT_INT(which, 1);
+        EXPECT_INT(cases[1].value.i64, 4);
+        memset(cases, 0xaa, sizeof cases);
+        const unsigned char *bytes = (const unsigned char *)cases;
+        EXPECT_INT(sheaf_join(resolver, NULL), SHEAF_OK);
+        for (size_t k = 0; k < sizeof cases; k++) {
+            EXPECT_INT(bytes[k], 0xaa);
+        }
+        sheaf_release(promise);
+    }
+    return SHEAF_OK;
+}
+
+static void cases_may_go_when_the_select_has_returned(struct fixture *f)
+{
+    for (int kind = 0; kind < 2; kind++) {
+        struct actor actor;
+        actor_start(&actor, (enum actor_kind)kind, f->pool, select_in_own_frame, f);
+        EXPECT_INT(actor_join(&actor), SHEAF_OK);
+    }
+}
+
 /* ---------------------------------------------------------------- all at once */
 
 struct market {
@@ -567,6 +608,7 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODES_SINGLE, a_select_waits_in_line_with_the_others),
     THREAD_TEST_ON(MODES_VIRTUAL, a_threads_limit_is_kept_by_the_futures_virtual_clock),
     TASK_TEST_ON(MODES_SINGLE, a_case_among_callbacks_hears_of_the_end),
+    THREAD_TEST(cases_may_go_when_the_select_has_returned),
     THREAD_TEST(nothing_is_lost_or_doubled_by_many_selects),
     TASK_TEST(every_allocation_may_fail),
 };

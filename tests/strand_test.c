@@ -202,6 +202,41 @@ static void abandoned_tasks_end(struct fixture *f)
     sheaf_strand_close(strand);
 }
 
+static int spawn_until_closed(void *arg, sheaf_value *result)
+{
+    int status = SHEAF_OK;
+    while (status == SHEAF_OK) {
+        status = sheaf_join(sheaf_strand_spawn(arg, nothing, NULL), NULL);
+        result->i64 += status == SHEAF_OK;
+    }
+    return status;
+}
+
+static void a_spawn_that_meets_the_close_is_refused(struct fixture *f)
+{
+    for (size_t round = 0; round < fixture_scaled(40); round++) {
+        sheaf_options options = fixture_options(f);
+        sheaf_pool *pool;
+        sheaf_strand *strand;
+        struct actor actors[3];
+        EXPECT_INT(sheaf_pool_open(&options, &pool), SHEAF_OK);
+        EXPECT_INT(sheaf_strand_open(pool, &strand), SHEAF_OK);
+        /* Keeps the memory of the pool for those who come too late. */
+        const sheaf_promise_options of_pool = {.size = sizeof of_pool, .pool = pool};
+        sheaf_future *keeper = sheaf_promise(&of_pool);
+        EXPECT_INT(sheaf_resolve(keeper, (sheaf_value){.i64 = 0}), SHEAF_OK);
+        for (int i = 0; i < 3; i++) {
+            actor_start(&actors[i], ACTOR_THREAD, pool, spawn_until_closed, strand);
+        }
+        EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
+        for (int i = 0; i < 3; i++) {
+            EXPECT_INT(actor_join(&actors[i]), SHEAF_CLOSED);
+        }
+        sheaf_strand_close(strand);
+        sheaf_release(keeper);
+    }
+}
+
 /* ---------------------------------------------------------------- bad input, no memory */
 
 static int refuse_bad_input(void *arg, sheaf_value *result)
@@ -259,6 +294,7 @@ static const struct fixture_test tests[] = {
     THREAD_TEST(tasks_of_a_strand_spawn_on_it_while_the_pool_closes),
     TASK_TEST(a_failed_or_cancelled_task_does_not_stop_the_strand),
     POOL_TEST(abandoned_tasks_end),
+    POOL_TEST(a_spawn_that_meets_the_close_is_refused),
     TASK_TEST(refuse_bad_input),
     TASK_TEST_ON(MODES_SINGLE, every_allocation_may_fail),
 };
