@@ -1,5 +1,5 @@
-/* Three pages are fetched and one fetch fails: a gather that raises ends with the first failure while
- * the others go on; one that collects waits for all and tells how each ended.
+/* Three pages are fetched and one fetch fails: a gather that raises ends with the first failure
+ * while the others go on; one that collects waits for all and tells how each ended.
  *
  *     raising, after 0.5 s: code 503
  *       index: 2048 bytes

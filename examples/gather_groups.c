@@ -1,5 +1,5 @@
-/* A gather of gathers: each region gathers its shops, the report gathers the regions.  One region is
- * cancelled after a second, which cancels its shops and nothing else.
+/* A gather of gathers: each region gathers its shops, the report gathers the regions.  One region
+ * is cancelled after a second, which cancels its shops and nothing else.
  *
  *     north: 11 12 13
  *     south: cancelled
@@ -23,7 +23,7 @@ struct shop {
 static int ask_shop(void *arg, sheaf_value *result)
 {
     const struct shop *shop = arg;
-    SHEAF_TRY(sheaf_sleep(SHEAF_MS(600 * shop->number)));
+    SHEAF_TRY(sheaf_sleep(SHEAF_MS(600) * shop->number));
     result->i64 = 10 * (shop->region + 1) + shop->number;
     return SHEAF_OK;
 }

@@ -1,6 +1,6 @@
-/* Two task groups.  In the first all goes well: its close waits for what was started.  In the second
- * a member fails: the block and the other member are cancelled, and the close gives all errors as
- * one.
+/* Two task groups.  In the first all goes well: its close waits for what was started.  In the
+ * second a member fails: the block and the other member are cancelled, and the close gives all
+ * errors as one.
  *
  *     planting: success, after 0.4 s
  *     harvesting: cut short, after 0.5 s

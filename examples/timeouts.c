@@ -1,5 +1,5 @@
-/* Limits in time: for one future, for a whole block, and for one that is shielded, whose work goes on
- * when the limit has passed.
+/* Limits in time: for one future, for a whole block, and for one that is shielded, whose work goes
+ * on when the limit has passed.
  *
  *     quick: success, after 0.2 s
  *     slow: the time limit has passed, after 0.5 s

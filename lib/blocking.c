@@ -5,8 +5,8 @@
  * cancelled, by the close, or for want of threads.
  *
  * A call belongs to two parties, the crew and the node in its future's list, and goes with the last
- * of them.  It owns the crew.  An abandoned thread ends whenever it ends: it uses the pool no longer
- * than its call's future lives, which keeps the pool's memory. */
+ * of them.  It owns the crew.  An abandoned thread ends whenever it ends: it uses the pool no
+ * longer than its call's future lives, which keeps the pool's memory. */
 #include <sheaf/blocking.h>
 
 #include <string.h>

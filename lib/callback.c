@@ -387,8 +387,8 @@ static void start_task(sheaf_future *task, sheaf_fn *fn, void *arg)
     sheaf_release(task);
 }
 
-/* Starts a task of that callback's for its future, which somebody holds, with the record that it has
- * brought. */
+/* Starts a task of that callback's for its future, which somebody holds, with the record that it
+ * has brought. */
 static void start_with_record(struct sheaf__node *node, sheaf_future *future)
 {
     struct callback *callback = callback_of(node);

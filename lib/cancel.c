@@ -357,8 +357,8 @@ static void ask_last(sheaf_future *future, struct request *request)
     sheaf__future_unhold_later(future, &request->last_held);
 }
 
-/* Asks a task.  LOCK is let go, and the task with it unless it becomes the asker of what is reached.
- * Returns: what is to be asked next, held, LOCK taken; or NULL */
+/* Asks a task.  LOCK is let go, and the task with it unless it becomes the asker of what is
+ * reached. Returns: what is to be asked next, held, LOCK taken; or NULL */
 static sheaf_future *ask_task(sheaf_future *task, struct request *request)
 {
     if (!request->counted) {

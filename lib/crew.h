@@ -5,7 +5,8 @@
  * under the crew's lock: a thread, which runs it, or whoever drops it.  Who takes it out has to end
  * it, so it is run once or dropped once.
  *
- * A crew belongs to its owners: whoever made it, each of its threads, and those that own() names. */
+ * A crew belongs to its owners: whoever made it, each of its threads, and those that own() names.
+ * */
 #ifndef SHEAF_LIB_CREW_H
 #define SHEAF_LIB_CREW_H
 

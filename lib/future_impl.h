@@ -322,8 +322,8 @@ void sheaf__future_finish_locked(sheaf_future *future, int status);
  * Requires: a bare future to which the caller has a reference */
 void sheaf__future_finish_into(sheaf_future *future, int status, struct sheaf__ended *more);
 
-/* One more reference to a bare future, unless it is done or the last one is gone.  For who knows the
- * record, but has none. */
+/* One more reference to a bare future, unless it is done or the last one is gone.  For who knows
+ * the record, but has none. */
 bool sheaf__future_try_retain(sheaf_future *future);
 
 /* An error of this future counts as looked at, now or when it comes. */
@@ -454,8 +454,8 @@ bool sheaf__task_may_start(sheaf_future *task, void *arg);
 /* Takes a queued task out of wherever it lies in the caller's pool.  Returns: false if too late */
 bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future);
 
-/* A task with all the trimmings, in three steps.  make: nobody else knows of it yet; where it fails a
- * static future, the argument has been dropped.  start: makes it runnable; false when the pool is
+/* A task with all the trimmings, in three steps.  make: nobody else knows of it yet; where it fails
+ * a static future, the argument has been dropped.  start: makes it runnable; false when the pool is
  * closed.  discard: ends one that has not been started.
  *
  *   node  the first in the list of those who are told of its end, or NULL */

@@ -58,8 +58,8 @@ static void wait_once(struct sheaf__group *group, struct ending *ending, unsigne
     }
 }
 
-/* Waits until nobody is in and nobody asks, and closes the group in that moment (TG17): from then on
- * nobody can ask the owner for it. */
+/* Waits until nobody is in and nobody asks, and closes the group in that moment (TG17): from then
+ * on nobody can ask the owner for it. */
 static void wait_for_members(struct sheaf__group *group, struct ending *ending, int status)
 {
     unsigned turns = 0;

@@ -9,8 +9,8 @@
  *     sheaf__monitor_notify(&m, SIZE_MAX);
  *     sheaf__monitor_leave(&m);
  *
- * Why not a sheaf_mutex and a sheaf_cond: those hand the mutex over to a waiter that may not run for
- * long; what ends a future cannot wait for that, since it runs between tasks, where nothing can
+ * Why not a sheaf_mutex and a sheaf_cond: those hand the mutex over to a waiter that may not run
+ * for long; what ends a future cannot wait for that, since it runs between tasks, where nothing can
  * suspend.  Here the lock is a spin lock of a few instructions, nobody holds it over a suspension,
  * and who was notified takes it again like anybody.
  *

@@ -6,9 +6,9 @@
  * Between runs the clock is held: the supervisor takes that hold before it ends, the thread lets it
  * go when the next supervisor has been spawned.
  *
- * Who stops a run (a task that ends with SHEAF_FATAL, the second SIGINT) wakes the supervisor in the
- * place of the main task.  A stopped run ends everything before it returns, since a main task that
- * is left over may use its argument. */
+ * Who stops a run (a task that ends with SHEAF_FATAL, the second SIGINT) wakes the supervisor in
+ * the place of the main task.  A stopped run ends everything before it returns, since a main task
+ * that is left over may use its argument. */
 #include <sheaf/runner.h>
 
 #include <stdio.h>
@@ -418,7 +418,8 @@ static int run_to_end(struct run *run)
         sheaf_error_release(sheaf_future_error(supervisor));
         forget_left_over(run);
     } else if (sheaf_future_status(run->main) == SHEAF_FATAL) {
-        /* The stop may have come to the supervisor before the outcome did, which the run hands out. */
+        /* The stop may have come to the supervisor before the outcome did, which the run hands out.
+         * */
         sheaf__future_mark_looked(run->main);
     }
     sheaf_release(run->main);

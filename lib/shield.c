@@ -1,8 +1,8 @@
 /* A shield: a future with another one's outcome, which is cancelled for itself.
  *
- * The record behind it is told of the inner future's end.  Two parties know it: the shield's future,
- * which gives it up when it is destroyed, and the node in the inner future's list.  Whoever comes
- * last frees it; the inner future is held until then. */
+ * The record behind it is told of the inner future's end.  Two parties know it: the shield's
+ * future, which gives it up when it is destroyed, and the node in the inner future's list.  Whoever
+ * comes last frees it; the inner future is held until then. */
 #include <sheaf/timeout.h>
 
 #include "lib/alloc.h"

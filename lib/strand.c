@@ -83,8 +83,8 @@ static bool push(sheaf_pool *pool, sheaf_future *task)
     return sheaf__pool_push_alive(pool, &task->job);
 }
 
-/* Starts the next task if none runs.  One that the pool refuses ends in here, and its end comes here
- * again: that is a spawn that meets the close of the pool, so it does not go deep.
+/* Starts the next task if none runs.  One that the pool refuses ends in here, and its end comes
+ * here again: that is a spawn that meets the close of the pool, so it does not go deep.
  *
  * Requires: a reference to the strand */
 static void go_on(struct sheaf_strand *strand)
@@ -168,7 +168,7 @@ sheaf_future *sheaf_strand_spawn_with(sheaf_strand *strand, const sheaf_spawn_op
         return sheaf__spawn_fail(&options, arg, SHEAF_INVALID);
     }
     sheaf_future *task = make_task(strand, &options, fn, arg, &entry);
-    if (sheaf__future_flags(task) & SHEAF__JOB_STATIC) {
+    if (!entry || (sheaf__future_flags(task) & SHEAF__JOB_STATIC)) {
         sheaf__free(entry, sizeof *entry);
         return task;
     }

@@ -399,7 +399,8 @@ int sheaf_gather_run(const sheaf_gather_options *given, const sheaf_call *calls,
     if (read_options(given, &options) || !sheaf__calls_valid(calls, count)) {
         return SHEAF_INVALID;
     }
-    struct run run = {.calls = calls, .count = count, .values = values, .statuses = statuses};
+    struct run run = {.calls = calls, .count = count, .values = values};
+    run.statuses = statuses;
     options.limit = options.limit ? options.limit : SIZE_MAX;
     struct stream *stream = new_stream(&options, count ? count : 1);
     clear_results(&run);

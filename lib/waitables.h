@@ -17,7 +17,7 @@ extern const struct sheaf__waitable sheaf__event_waitable;     /* lib/event.c */
  *   get: end hands out the value of the item that the waiter got
  *
  * Returns: SHEAF_OK, SHEAF_NOMEM */
-int sheaf__queue_begin_put(struct sheaf__waiter *waiter, sheaf_queue *queue, sheaf_value value);
+int sheaf__queue_begin_put(struct sheaf__waiter *waiter, sheaf_queue *given, sheaf_value value);
 void sheaf__queue_end_put(struct sheaf__waiter *waiter);
 void sheaf__queue_begin_get(struct sheaf__waiter *waiter, sheaf_queue *queue);
 void sheaf__queue_end_get(struct sheaf__waiter *waiter, sheaf_value *value);

@@ -16,8 +16,8 @@ sheaf_pool *sheaf__clock_of(sheaf_future *const *futures, size_t count);
 /* Whether each of so many calls is a function or a future. */
 bool sheaf__calls_valid(const sheaf_call *calls, size_t count);
 
-/* Asks those that have not ended to cancel, and waits until all have ended.  A request to the caller
- * meanwhile is passed on to all of them and does not end the wait.
+/* Asks those that have not ended to cancel, and waits until all have ended.  A request to the
+ * caller meanwhile is passed on to all of them and does not end the wait.
  *
  * Returns: SHEAF_OK; SHEAF_CANCELLED when there was such a request; SHEAF_CYCLE when one of them
  *          awaits the caller */

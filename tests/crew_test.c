@@ -3,7 +3,8 @@
 #include "lib/platform/thread.h"
 #include "tests/support/fixture.h"
 
-/* This program's own lib/platform/thread.c: so many threads may be started; negative: any number. */
+/* This program's own lib/platform/thread.c: so many threads may be started; negative: any number.
+ * */
 static SHEAF__ATOMIC(int) allowed = -1;
 
 int sheaf__thread_start(pthread_t *thread, void *(*body)(void *), void *arg)

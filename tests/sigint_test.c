@@ -1,4 +1,5 @@
-/* SIGINT and sheaf_run(): each scenario in a process of its own, which sends the signal to itself. */
+/* SIGINT and sheaf_run(): each scenario in a process of its own, which sends the signal to itself.
+ * */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,22 +1,23 @@
-/* Blocking calls: functions that block their thread run beside the workers.             (stable tier)
+/* Blocking calls: functions that block their thread run beside the workers.             (stable
+ * tier)
  *
  * A task that calls read(), getaddrinfo() or a library that blocks keeps its worker from all other
- * tasks meanwhile.  sheaf_blocking() runs such a call on a thread of its own, as asyncio.to_thread()
- * does, and gives a future like any other:
+ * tasks meanwhile.  sheaf_blocking() runs such a call on a thread of its own, as
+ * asyncio.to_thread() does, and gives a future like any other:
  *
  *     sheaf_value size;
  *     SHEAF_TRY(sheaf_join(sheaf_blocking(read_file, &request), &size));
  *
  * Threads.  Each pool has a set of threads for them.  They start when there is more to do than
  * threads that wait for work, and end when there was nothing to do for some seconds.  There are at
- * most as many as sheaf_blocking_limit() says; calls beyond that wait, and are taken first in, first
- * out.
+ * most as many as sheaf_blocking_limit() says; calls beyond that wait, and are taken first in,
+ * first out.
  *
- * Inside of a call there is no current task: it is a plain thread, where waiting for a future blocks
- * the thread, sheaf_checkpoint() and the like return SHEAF_NOTASK, and what is spawned without
- * naming a pool goes to the default pool.  Two things it has of whoever asked for it: it sees the
- * task-local values of that moment (what it sets itself only it sees, and the tasks that it makes),
- * and sheaf_raise() makes the error that the future fails with.
+ * Inside of a call there is no current task: it is a plain thread, where waiting for a future
+ * blocks the thread, sheaf_checkpoint() and the like return SHEAF_NOTASK, and what is spawned
+ * without naming a pool goes to the default pool.  Two things it has of whoever asked for it: it
+ * sees the task-local values of that moment (what it sets itself only it sees, and the tasks that
+ * it makes), and sheaf_raise() makes the error that the future fails with.
  *
  * Cancelling.  A call that has not started never runs.  One that runs cannot be stopped: its future
  * ends cancelled at once, the call goes on, and what it returns is dropped.  `arg` must live until
@@ -46,8 +47,8 @@ SHEAF_BEGIN_DECLS
  *   arg  the caller's; must live until the call has ended
  *
  * Returns: the call's future, given; one that has already failed: with SHEAF_NOMEM for want of
- *          memory, or when not one thread can be started; with SHEAF_CLOSED when the pool is closed;
- *          with SHEAF_INVALID
+ *          memory, or when not one thread can be started; with SHEAF_CLOSED when the pool is
+ *          closed; with SHEAF_INVALID
  * Context: task, plain thread, callback, blocking call */
 SHEAF_API sheaf_future *sheaf_blocking(sheaf_fn *fn, void *arg);
 

@@ -146,8 +146,8 @@ SHEAF_API int sheaf_pool_workers(const sheaf_pool *pool);
  * is left is asked to cancel, once, and waited for, and so on until none is left.  Errors of such
  * tasks go to the unhandled-error hook.  Blocking calls that run are waited for.
  *
- * A task that ends with SHEAF_FATAL, whichever it is, stops the run: fn's task is not waited for any
- * longer, but asked to cancel like all others.
+ * A task that ends with SHEAF_FATAL, whichever it is, stops the run: fn's task is not waited for
+ * any longer, but asked to cancel like all others.
  *
  * With SHEAF_RUN_SIGINT, on the main thread and unless the program has set SIGINT to something else
  * than its default: the first SIGINT asks fn's task to cancel (SHEAF_ORIGIN_SIGNAL); the second one
@@ -156,9 +156,9 @@ SHEAF_API int sheaf_pool_workers(const sheaf_pool *pool);
  *
  * Returns:  the task's status; SHEAF_INVALID, SHEAF_NOMEM as sheaf_pool_open(); SHEAF_STATE from a
  *           task; SHEAF_FATAL when a task ended so; SHEAF_INTERRUPTED when the task ended cancelled
- *           and SIGINT alone had asked it, or when SIGINT stopped the run; SHEAF_DEADLOCK when, with
- *           a virtual clock, the task can never go on: who waits for what is written to the report
- *           hook (sheaf_set_report_hook)
+ *           and SIGINT alone had asked it, or when SIGINT stopped the run; SHEAF_DEADLOCK when,
+ *           with a virtual clock, the task can never go on: who waits for what is written to the
+ *           report hook (sheaf_set_report_hook)
  * Context:  plain thread
  */
 SHEAF_API int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value *value);

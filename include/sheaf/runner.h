@@ -1,4 +1,5 @@
-/* Runners: several main tasks, one after the other, on one pool.                        (stable tier)
+/* Runners: several main tasks, one after the other, on one pool.                        (stable
+ * tier)
  *
  * sheaf_run() (pool.h) opens a pool, runs one task and closes the pool.  A runner does the same in
  * three steps, as asyncio.Runner does, so that what the first task has left is there for the next:
@@ -59,9 +60,9 @@ SHEAF_API int sheaf_runner_run(sheaf_runner *runner, sheaf_fn *fn, void *arg, sh
 /* Asks every task that is left to cancel, as at the end of sheaf_run(), waits for them and closes
  * the pool.  SIGINT has its default action meanwhile.
  *
- * Returns: SHEAF_OK, also when it is closed already; SHEAF_FATAL when a task ended so since the last
- *          run; SHEAF_DEADLOCK when with a virtual clock tasks could not go on; it is closed then
- *          too.  SHEAF_STATE when another thread is inside of it, or from a task
+ * Returns: SHEAF_OK, also when it is closed already; SHEAF_FATAL when a task ended so since the
+ *          last run; SHEAF_DEADLOCK when with a virtual clock tasks could not go on; it is closed
+ *          then too.  SHEAF_STATE when another thread is inside of it, or from a task
  * Context: plain thread */
 SHEAF_API int sheaf_runner_close(sheaf_runner *runner);
 

@@ -96,8 +96,8 @@ SHEAF_API int sheaf_call_for(sheaf_fn *fn, void *arg, sheaf_duration limit, shea
  *
  *   future  shared while the shield or the future is pending
  *
- * Returns: a future, given: the same one, with one more reference, when it is done already; one that
- *          has failed with SHEAF_NOMEM or SHEAF_INVALID
+ * Returns: a future, given: the same one, with one more reference, when it is done already; one
+ *          that has failed with SHEAF_NOMEM or SHEAF_INVALID
  * Context: task, plain thread, callback */
 SHEAF_API sheaf_future *sheaf_shield(sheaf_future *future);
 

@@ -142,7 +142,8 @@ static int raise_again_during_itself(void *arg, sheaf_value *result)
     sheaf_error *error = NULL;
     SHEAF_TRY(sheaf_await_error(arg, NULL, &error));
     sheaf_error *again = sheaf_error_with_during(sheaf_error_retain(error), error);
-    again = sheaf_error_with_cause(again, error);
+    sheaf_error *cause = error;
+    again = sheaf_error_with_cause(again, cause);
     int status = sheaf_raise_error(again);
     sheaf_error_release(again);
     sheaf_error_release(error);

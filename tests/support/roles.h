@@ -38,7 +38,7 @@ struct role {
 };
 
 /* The body.  A role that fails says "failed N" with N its code. */
-int play(void *role, sheaf_value *result);
+int play(void *arg, sheaf_value *result);
 
 /* sheaf_spawn() of it. */
 sheaf_future *start(struct role *role);
