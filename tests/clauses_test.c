@@ -250,6 +250,29 @@ static int a_cancelled_gather_ends_with_the_first_member_unless_it_joins(void *a
     return SHEAF_OK;
 }
 
+/* G14.  A join puts the cancellation first, with the failure as its error. */
+static int a_member_that_fails_while_it_is_cancelled_can_be_the_outcome(void *arg,
+                                                                        sheaf_value *result)
+{
+    (void)arg, (void)result;
+    static const unsigned flags[] = {SHEAF_GATHER_RAISE, SHEAF_GATHER_JOIN};
+    static const int outcomes[] = {EPIPE, SHEAF_CANCELLED};
+    for (int i = 0; i < 2; i++) {
+        struct role fails = {.delay = SHEAF_S(LONG_S), .asked = FAIL_INSTEAD, .late_code = EPIPE};
+        struct role slow = {.delay = SHEAF_S(LONG_S), .cleanup = SHEAF_S(1)};
+        sheaf_future *members[] = {start(&fails), start(&slow)};
+        sheaf_future *gather = sheaf_gather_future(members, 2, flags[i]);
+        settle();
+        EXPECT(sheaf_cancel(gather));
+        EXPECT_INT(sheaf_await(gather, NULL), outcomes[i]);
+        expect_error(gather, EPIPE, NULL);
+        sheaf_release(gather);
+        expect_end(members[0], EPIPE);
+        expect_end(members[1], SHEAF_CANCELLED);
+    }
+    return SHEAF_OK;
+}
+
 /* G23 */
 static int a_member_that_is_given_twice_is_asked_twice(void *arg, sheaf_value *result)
 {
@@ -416,6 +439,7 @@ static const struct fixture_test tests[] = {
     TASK_TEST(a_gathers_error_is_reported_and_its_cancellation_is_not),
     TASK_TEST_ON(MODES_VIRTUAL, who_awaits_a_gather_is_cancelled_though_all_members_swallow_it),
     TASK_TEST_ON(MODES_VIRTUAL, a_cancelled_gather_ends_with_the_first_member_unless_it_joins),
+    TASK_TEST_ON(MODES_VIRTUAL, a_member_that_fails_while_it_is_cancelled_can_be_the_outcome),
     TASK_TEST_ON(MODES_VIRTUAL, a_member_that_is_given_twice_is_asked_twice),
     TASK_TEST_ON(ONE_WORKER, a_request_to_who_awaits_a_gather_beats_its_end),
     TASK_TEST_ON(MODE_FIFO, members_that_have_not_started_never_run),
