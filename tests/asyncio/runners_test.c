@@ -127,7 +127,9 @@ static int await_fatal_member(void *arg, sheaf_value *result)
     struct fatal *fatal = arg;
     (void)result;
     sheaf_future *task = start(&fatal->member);
-    SHEAF_TRY(sheaf_sleep(SHEAF_MS(1)));
+    while (!sheaf__load_acq(&fatal->member.begun)) {
+        SHEAF_TRY(sheaf_yield());
+    }
     EXPECT(sheaf_cancel(task));
     fatal->seen = sheaf_join(task, NULL);
     return SHEAF_OK;
