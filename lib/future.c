@@ -936,6 +936,16 @@ sheaf_error *sheaf_future_error(sheaf_future *future)
     return sheaf__future_told_error(future);
 }
 
+/* The future that has the value that this one, which has ended well, shows: behind shields. */
+static sheaf_future *value_owner(sheaf_future *future)
+{
+    struct sheaf__composed *composed;
+    while ((composed = sheaf__future_composed(future)) != NULL && composed->ops->origin) {
+        future = composed->ops->origin(composed);
+    }
+    return future;
+}
+
 int sheaf_take(sheaf_future *future, sheaf_value *value)
 {
     if (!future) {
@@ -945,7 +955,8 @@ int sheaf_take(sheaf_future *future, sheaf_value *value)
         return SHEAF_STATE;
     }
     if (sheaf__future_outcome(future) == SHEAF_OK &&
-        (sheaf__or_acq_rel(&future->job.word, SHEAF__WORD_TAKEN) & SHEAF__WORD_TAKEN)) {
+        (sheaf__or_acq_rel(&value_owner(future)->job.word, SHEAF__WORD_TAKEN) &
+         SHEAF__WORD_TAKEN)) {
         return SHEAF_STATE;
     }
     return sheaf__future_read(future, NULL, value);

@@ -205,6 +205,8 @@ struct sheaf__composed_ops {
     sheaf_future *(*member)(struct sheaf__composed *composed, size_t index); /* NULL: no more */
     /* message: borrowed, may be NULL */
     void (*ask_end)(struct sheaf__composed *composed, bool taken, sheaf_error *message);
+    /* Whose value it shows, while it has one: there it is taken (L4).  NULL: it is its own. */
+    sheaf_future *(*origin)(struct sheaf__composed *composed);
     /* The future is gone: called once, on whatever thread, with no lock held.  What it held is let
      * go with unhold_later(), into `rest`: however deep futures hold each other, the stack does not
      * grow. */

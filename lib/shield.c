@@ -35,7 +35,16 @@ static void destroyed(struct sheaf__composed *composed, sheaf_future **rest)
     drop_parties(shield, sheaf__future_take_back(shield->inner, &shield->node) ? 2 : 1, rest);
 }
 
-static const struct sheaf__composed_ops shield_ops = {.what = "shield", .destroyed = destroyed};
+static sheaf_future *origin(struct sheaf__composed *composed)
+{
+    return SHEAF__CONTAINER(composed, struct shield, composed)->inner;
+}
+
+static const struct sheaf__composed_ops shield_ops = {
+    .what = "shield",
+    .origin = origin,
+    .destroyed = destroyed,
+};
 
 /* The shield's future, if it is pending and anybody still has it: a reference. */
 static sheaf_future *get_future(struct shield *shield)
