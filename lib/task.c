@@ -144,18 +144,25 @@ static bool needs_extra(const sheaf_pool *pool, const sheaf_future *maker)
            (pool->flags & SHEAF_POOL_STAMPS);
 }
 
+/* Whether a point in time means the same to both. */
+static bool share_clock(const sheaf_pool *a, const sheaf_pool *b)
+{
+    return a == b || (!a->is_virtual && !b->is_virtual);
+}
+
 /* What a child takes over.  Returns: the body that is to run */
 static sheaf_fn *inherit(sheaf_future *future, const sheaf_future *maker, sheaf_fn *fn)
 {
     struct sheaf__extra *from = maker ? sheaf__future_extra(maker) : NULL;
     struct sheaf__extra *to = future->extra;
     to->locals = sheaf__locals_retain(sheaf__locals_current());
-    if (!from) {
+    if (!from || !from->inherited.run ||
+        !share_clock(sheaf__future_pool(maker), sheaf__future_pool(future))) {
         return fn;
     }
     to->inherited = from->inherited;
     to->inner = fn;
-    return from->inherited.run ? from->inherited.run : fn;
+    return from->inherited.run;
 }
 
 /* A first, cheap look for the paths where nobody has either. */
