@@ -101,11 +101,21 @@ static void end_and_release(struct sheaf__tally *tally, struct sheaf__ended *mor
     sheaf_release(future);
 }
 
+/* Whether a request went through the gather: everybody was asked by that (G10). */
+static bool was_asked(struct gather *gather)
+{
+    sheaf__monitor_enter(&gather->tally->monitor);
+    bool asked = gather->requested;
+    sheaf__monitor_leave(&gather->tally->monitor);
+    return asked;
+}
+
 /* The first failure; the siblings are asked. */
 static void stop_siblings(struct sheaf__tally *tally, struct sheaf__ended *more)
 {
     struct gather *gather = sheaf__tally_extra(tally);
-    if ((gather->flags & SHEAF_GATHER_CANCEL) && !(gather->flags & SHEAF_GATHER_COLLECT)) {
+    if ((gather->flags & SHEAF_GATHER_CANCEL) && !(gather->flags & SHEAF_GATHER_COLLECT) &&
+        !was_asked(gather)) {
         sheaf__tally_ask(tally, SHEAF_ORIGIN_GROUP, more);
     }
 }

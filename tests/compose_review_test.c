@@ -53,6 +53,53 @@ static void the_last_reference_to_a_cancelled_shield_meets_the_end(struct fixtur
     }
 }
 
+/* ---------------------------------------------------------------- asked once */
+
+static int sleep_long(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    return sheaf_sleep(SHEAF_S(1000));
+}
+
+struct cleaner {
+    sheaf_future *sibling;
+    int asked;
+};
+
+/* Cleans up after the request until its sibling has ended, and somewhat longer. */
+static int clean_up(void *arg, sheaf_value *result)
+{
+    struct cleaner *cleaner = arg;
+    int status = sleep_long(NULL, result);
+    EXPECT_INT(status, SHEAF_CANCELLED);
+    EXPECT_INT(sheaf_await_shielded(cleaner->sibling, NULL), SHEAF_CANCELLED);
+    EXPECT_INT(sheaf_sleep(SHEAF_MS(1)), SHEAF_OK);
+    cleaner->asked = sheaf_cancelling(NULL);
+    return status;
+}
+
+/* G10: that members end on the request, at once or later, is no reason to ask the others again. */
+static int a_cancelled_gather_asks_each_member_once(void *arg, sheaf_value *result)
+{
+    (void)arg;
+    (void)result;
+    for (size_t count = 2; count <= 3; count++) {
+        struct cleaner cleaner = {.sibling = sheaf_spawn(sleep_long, NULL)};
+        sheaf_future *members[3] = {sheaf_spawn(clean_up, &cleaner), cleaner.sibling,
+                                    sheaf_promise(NULL)};
+        sheaf_future *gather =
+            sheaf_gather_future(members, count, SHEAF_GATHER_CANCEL | SHEAF_GATHER_JOIN);
+        SHEAF_TRY(sheaf_sleep(SHEAF_MS(5)));
+        EXPECT(sheaf_cancel(gather));
+        EXPECT_INT(sheaf_await(gather, NULL), SHEAF_CANCELLED);
+        EXPECT_INT(cleaner.asked, 1);
+        sheaf_release(gather);
+        sheaf_release_all(members, 3);
+    }
+    return SHEAF_OK;
+}
+
 /* ---------------------------------------------------------------- limits */
 
 static void busy_for(sheaf_duration time)
@@ -270,6 +317,7 @@ static int a_late_cancel_of_a_group_asks_nobody(void *arg, sheaf_value *result)
 }
 
 static const struct fixture_test tests[] = {
+    TASK_TEST(a_cancelled_gather_asks_each_member_once),
     THREAD_TEST(the_last_reference_to_a_cancelled_shield_meets_the_end),
     TASK_TEST_ON(MODE_1, a_value_that_came_before_the_limit_is_given),
     TASK_TEST(a_limit_on_a_gather_is_a_timeout),
