@@ -90,8 +90,8 @@ static int set_timer(struct scope *scope, sheaf_time deadline)
         return SHEAF_OK;
     }
     scope->timer = (struct sheaf__timer){.fire = fire, .unlocked = true};
-    scope->timed = true;
-    return sheaf__timer_set(&scope->pool->keeper, &scope->timer, deadline);
+    scope->timed = sheaf__timer_set(&scope->pool->keeper, &scope->timer, deadline) == SHEAF_OK;
+    return scope->timed ? SHEAF_OK : SHEAF_NOMEM;
 }
 
 /* Requires: changing is held; the caller is the owner if the scope is overdue.  On return the
@@ -168,7 +168,10 @@ int sheaf_timeout_begin_until(sheaf_timeout *timeout, sheaf_time deadline, unsig
         return SHEAF_NOMEM;
     }
     fill_scope(scope, task);
-    SHEAF_TRY(set_timer(scope, deadline));
+    if (set_timer(scope, deadline)) {
+        sheaf__store_rlx(&scope->state, IDLE);
+        return SHEAF_NOMEM;
+    }
     hand_down(scope, extra, deadline, flags);
     sheaf__task_begin_block(task, &scope->block);
     return SHEAF_OK;
@@ -230,7 +233,7 @@ int sheaf_timeout_end(sheaf_timeout *timeout, int status)
     }
     struct scope *scope = scope_of(timeout);
     if (!sheaf__task_end_block(task, &scope->block)) {
-        return SHEAF_STATE;
+        return scope->task && scope->task != task ? SHEAF_NOTASK : SHEAF_STATE;
     }
     sheaf__future_extra(task)->inherited = scope->before;
     sheaf__spin_lock(&scope->changing);
@@ -254,7 +257,12 @@ int sheaf_timeout_reschedule(sheaf_timeout *timeout, sheaf_time deadline)
     if (may_move(scope)) {
         clear_timer(scope);
         if (sheaf__load_acq(&scope->state) == ACTIVE) {
+            sheaf_time before = sheaf__load_rlx(&scope->deadline);
             status = set_timer(scope, deadline);
+            if (status != SHEAF_OK) {
+                /* No thread for the first timer of the pool: so there was none before. */
+                sheaf__store_rlx(&scope->deadline, before);
+            }
             /* On a virtual clock that is at rest time may move now. */
             sheaf__idle_wake_one(&scope->pool->idle);
         }
@@ -275,17 +283,27 @@ bool sheaf_timeout_expired(const sheaf_timeout *timeout)
 
 /* ---------------------------------------------------------------- waiting with a limit */
 
-/* Cancels a future and waits for its end: the limit has passed at once.  A request to the caller
- * ends the wait and does not reach the future once more. */
+/* Waits for the end of a future that has been asked.  A request to the caller ends the wait and
+ * does not reach the future once more, unless there is no memory for that. */
+static int wait_for_end(sheaf_future *future)
+{
+    int status = SHEAF_NOMEM;
+    if (sheaf_current()) {
+        status = sheaf_wait(&future, 1, SHEAF_ALL_COMPLETED, SHEAF_FOREVER, NULL);
+    }
+    return status == SHEAF_NOMEM ? sheaf__future_wait(future, SHEAF_FOREVER) : status;
+}
+
+/* Cancels a future and waits for its end: the limit has passed at once. */
 static int cancel_and_wait(sheaf_future *future, sheaf_value *value)
 {
-    if (!sheaf__future_done(future)) {
-        sheaf__future_ask(future, SHEAF_ORIGIN_TIMEOUT, NULL);
-        SHEAF_TRY(sheaf_wait(&future, 1, SHEAF_ALL_COMPLETED, SHEAF_FOREVER, NULL));
-        /* Not sheaf_cancelled(): a gather fails with it. */
-        if (sheaf__future_outcome(future) == SHEAF_CANCELLED) {
-            return sheaf_raise(SHEAF_TIMEOUT, NULL);
-        }
+    if (!sheaf__future_ask(future, SHEAF_ORIGIN_TIMEOUT, NULL)) {
+        return sheaf_await(future, value);
+    }
+    SHEAF_TRY(wait_for_end(future));
+    /* Not sheaf_cancelled(): a gather fails with the cancellation of its members. */
+    if (sheaf__future_outcome(future) == SHEAF_CANCELLED) {
+        return sheaf_raise(SHEAF_TIMEOUT, NULL);
     }
     return sheaf_await(future, value);
 }

@@ -31,7 +31,8 @@ typedef struct sheaf_timeout {
 
 enum {
     /* Tasks that are spawned in the scope, and their children, have the same deadline: what they
-     * do past it ends with SHEAF_TIMEOUT, unless they deal with the cancellation. */
+     * do past it ends with SHEAF_TIMEOUT, unless they deal with the cancellation.  Tasks of a pool
+     * with another clock have not. */
     SHEAF_TIMEOUT_INHERIT = 1U << 0
 };
 
@@ -78,7 +79,7 @@ SHEAF_API bool sheaf_timeout_expired(const sheaf_timeout *scope);
  * Returns:  the future's outcome, as sheaf_await(), also when it comes after the limit because the
  *           future did not let itself be cancelled; SHEAF_TIMEOUT when it ended cancelled by the
  *           limit; SHEAF_CANCELLED when the caller was asked: the future has been asked too, and
- *           has ended
+ *           has ended; SHEAF_NOMEM before anything was done
  * Context:  task, plain thread */
 SHEAF_API int sheaf_wait_for(sheaf_future *future, sheaf_duration limit, sheaf_value *value);
 SHEAF_API int sheaf_wait_for_until(sheaf_future *future, sheaf_time deadline, sheaf_value *value);
