@@ -28,6 +28,7 @@ struct request {
     sheaf_future *unrun;          /* claimed, and to be ended then: its pool is dead */
     struct sheaf__ticket *ticket; /* of the first task, may be NULL */
     bool counted;                 /* the first task has counted it already */
+    bool sure;                    /* that it was taken is only said when it is certain */
     struct sheaf__ended *more;    /* for promises that end, when a notification is under way */
 
     /* Where a walk down a chain has ended when it did not arrive: */
@@ -66,24 +67,22 @@ static void set_undelivered(sheaf_future *task)
     sheaf__or_seq(&task->job.word, SHEAF__WORD_CANCEL);
 }
 
-/* The tickets from `first` on in the list are not undelivered any more; NULL: all of them. */
-static void settle_tickets(sheaf_future *task, const struct sheaf__ticket *first)
+/* The tickets of a list are not undelivered any more. */
+static void settle_list(struct sheaf__ticket **list)
 {
-    struct sheaf__extra *extra = sheaf__future_extra(task);
-    struct sheaf__ticket **at = extra ? &extra->tickets : NULL;
-    while (at && first && *at && *at != first) {
-        at = &(*at)->next;
-    }
-    while (at && *at) {
-        (*at)->undelivered = false;
-        *at = (*at)->next;
+    while (*list) {
+        (*list)->undelivered = false;
+        *list = (*list)->next;
     }
 }
 
 static void clear_undelivered(sheaf_future *task)
 {
     sheaf__store_rlx(&task->job.asked, asked_of(task) & ~SHEAF__ASKED_UNDELIVERED_MASK);
-    settle_tickets(task, NULL);
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if (extra) {
+        settle_list(&extra->tickets);
+    }
     sheaf__and_acq_rel(&task->job.word, ~SHEAF__WORD_CANCEL);
 }
 
@@ -303,6 +302,21 @@ static bool leave_for_a_moment(sheaf_future *task, sheaf_future *next, struct re
     return true;
 }
 
+/* Whether it asks its members when it is asked. */
+static bool asks_members(const struct sheaf__composed *composed)
+{
+    return composed && composed->ops->member;
+}
+
+/* Whether a future can be asked: a gather then has no outcome before its members were asked, so that
+ * who awaits it stays until it is known whether one of them took the request.  Requires: LOCK */
+static bool can_take(sheaf_future *future)
+{
+    struct sheaf__composed *composed = sheaf__future_composed(future);
+    return !sheaf__future_done(future) &&
+           (!asks_members(composed) || composed->ops->ask_begin(composed));
+}
+
 /* Takes the LOCK of what the task awaits if that can still be asked.
  *
  * Returns: it, LOCK taken and held; NULL when the request has arrived at the task itself */
@@ -313,11 +327,11 @@ static sheaf_future *reach_awaited(sheaf_future *task, struct request *request)
     while (next) {
         sheaf__future_hold(next);
         if (sheaf__future_try_lock(next)) {
-            if (!sheaf__future_done(next)) {
+            if (can_take(next)) {
                 return next;
             }
             sheaf__future_unlock(next);
-            /* It ended just now: the task is on its way back and hears of the request itself. */
+            /* Its end is decided: the task is on its way back and hears of the request itself. */
             sheaf__future_unhold_later(next, &request->last_held);
             ask_here(task, 0, request);
             return NULL;
@@ -372,8 +386,7 @@ static sheaf_future *ask_task(sheaf_future *task, struct request *request)
     sheaf__future_unlock(task);
     request->ticket = NULL;
     request->origin = SHEAF_ORIGIN_AWAITER;
-    struct sheaf__composed *composed = next ? sheaf__future_composed(next) : NULL;
-    if (composed && composed->ops->member) {
+    if (next && asks_members(sheaf__future_composed(next))) {
         request->asker = task;
     } else {
         sheaf__future_unhold_later(task, &request->last_held);
@@ -385,7 +398,7 @@ static sheaf_future *ask_task(sheaf_future *task, struct request *request)
 static void ask_bare(sheaf_future *future, struct request *request)
 {
     struct sheaf__composed *composed = sheaf__future_composed(future);
-    if (composed && composed->ops->member) {
+    if (asks_members(composed)) {
         sheaf__future_unlock(future);
         request->reached = composed;
         return;
@@ -414,13 +427,13 @@ static void tidy_up(struct request *request)
 }
 
 /* Asks a future and what it awaits, down to the end of the chain.
- * Returns: false when it is done; else the request has arrived, or request->reached is set */
+ * Returns: false when its end is decided; else the request has arrived, or request->reached is set */
 static bool ask_chain(sheaf_future *future, struct request *request)
 {
     request->reached = NULL;
     request->asker = NULL;
     sheaf__future_lock(future);
-    if (sheaf__future_done(future)) {
+    if (!can_take(future)) {
         sheaf__future_unlock(future);
         return false;
     }
@@ -441,8 +454,15 @@ static bool ask_chain(sheaf_future *future, struct request *request)
 /* ---------------------------------------------------------------- asking members */
 
 /* A request on its way through a tree of gathers, depth first.  The way back lies in the gathers
- * themselves, so the stack does not grow.  Who comes to one that somebody else is asking leaves it
- * to that one to ask once more; who comes to one on its own way, in a circle, passes it by. */
+ * themselves, so the stack does not grow.
+ *
+ * While its members are asked a gather has no outcome (can_take()), and who awaits it without a
+ * limit stays.  So the request of an asker whose gather has nobody left to take it is left with the
+ * asker before the gather may end: it is not lost (P6).
+ *
+ * Who comes to a gather that somebody else is asking leaves it to that one to ask once more, and
+ * does not know the answer; who comes to one on its own way, in a circle, passes it by.  Their
+ * askers keep the request as well: they hear of it when the gather ends. */
 static bool ask_from(sheaf_future *future, struct request *request);
 
 struct sheaf__tree_walk {
@@ -461,35 +481,8 @@ static void tell_above(struct sheaf__tree_walk *walk, bool taken)
     }
 }
 
-static void begin_round(struct sheaf__composed *composed)
-{
-    /* With an outcome there is nobody to ask: the first look beyond the last member. */
-    composed->at = composed->ops->ask_begin(composed) ? 0 : SIZE_MAX;
-}
-
-/* Comes to a gather; its future and the asker are held, and taken. */
-static void walk_down(struct sheaf__tree_walk *walk, struct sheaf__composed *composed,
-                      sheaf_future *asker)
-{
-    bool circle = sheaf__load_rlx(&composed->walk) == walk; /* nobody else stores this one */
-    if (circle || sheaf__add_acq_rel(&composed->asking, 1) != 0) {
-        tell_above(walk, true);
-        sheaf__future_unhold(composed->future);
-        if (asker) {
-            sheaf__future_unhold(asker);
-        }
-        return;
-    }
-    sheaf__store_rlx(&composed->walk, walk);
-    composed->asker = asker;
-    composed->taken = false;
-    composed->below = walk->top;
-    walk->top = composed;
-    begin_round(composed);
-}
-
-/* A task was told that its request is on the way to a gather, which has no member left to take it:
- * the task itself hears of it.  Its wait may be over by now. */
+/* A task was told that its request is on the way to a gather, where nobody took it for certain: the
+ * task itself hears of it.  Only a wait with a limit can be over by now. */
 static void leave_with_asker(sheaf_future *asker, sheaf_future *gather, struct request *request)
 {
     provide_spare(request);
@@ -506,6 +499,7 @@ static void leave_with_asker(sheaf_future *asker, sheaf_future *gather, struct r
     }
     sheaf__future_unlock(asker);
     struct request again = {.origin = SHEAF_ORIGIN_AWAITER, .message = request->message};
+    again.more = request->more;
     again.counted = true;
     provide_spare(&again);
     /* It may have come to another gather meanwhile; that one is asked by a walk of its own. */
@@ -513,34 +507,82 @@ static void leave_with_asker(sheaf_future *asker, sheaf_future *gather, struct r
     free_spare(&again);
 }
 
+/* Leaves a gather to whoever asks it already. */
+static void pass_by(struct sheaf__tree_walk *walk, struct sheaf__composed *composed,
+                    sheaf_future *asker)
+{
+    struct request *request = walk->request;
+    if (asker) {
+        leave_with_asker(asker, composed->future, request);
+        sheaf__future_unhold(asker);
+    }
+    composed->ops->ask_end(composed, false, NULL, request->more);
+    tell_above(walk, asker || walk->top || !request->sure);
+    sheaf__future_unhold(composed->future);
+}
+
+/* Comes to a gather that can_take() has made ready for it; its future and the asker are held, and
+ * taken. */
+static void walk_down(struct sheaf__tree_walk *walk, struct sheaf__composed *composed,
+                      sheaf_future *asker)
+{
+    bool circle = sheaf__load_rlx(&composed->walk) == walk; /* nobody else stores this one */
+    if (circle || sheaf__add_acq_rel(&composed->asking, 1) != 0) {
+        pass_by(walk, composed, asker);
+        return;
+    }
+    sheaf__store_rlx(&composed->walk, walk);
+    composed->asker = asker;
+    composed->taken = false;
+    composed->left = false;
+    composed->at = 0;
+    composed->below = walk->top;
+    walk->top = composed;
+}
+
+/* Asks once more, for whoever came meanwhile. */
+static void begin_another_round(struct sheaf__tree_walk *walk, struct sheaf__composed *composed)
+{
+    composed->below = walk->top;
+    walk->top = composed;
+    sheaf__store_rlx(&composed->walk, walk);
+    /* With an outcome there is nobody to ask: the first look beyond the last member. */
+    composed->at = composed->ops->ask_begin(composed) ? 0 : SIZE_MAX;
+}
+
+/* All members have been asked. */
+static void end_round(struct sheaf__composed *composed, struct request *request)
+{
+    sheaf_future *asker = composed->asker;
+    if (asker && !composed->taken) {
+        leave_with_asker(asker, composed->future, request);
+    }
+    if (composed->at != SIZE_MAX) {
+        composed->ops->ask_end(composed, composed->taken, request->message, request->more);
+    }
+    if (asker) {
+        composed->asker = NULL;
+        composed->left = true;
+        sheaf__future_unhold(asker);
+    }
+}
+
 /* Leaves a gather whose members have been asked as often as somebody wanted. */
 static void walk_up(struct sheaf__tree_walk *walk)
 {
     struct sheaf__composed *composed = walk->top;
-    sheaf_future *asker = composed->asker;
-    bool taken = composed->taken;
     uint32_t alone = 1;
-    if (composed->at != SIZE_MAX) {
-        composed->ops->ask_end(composed, taken, walk->request->message);
-    }
+    end_round(composed, walk->request);
+    bool taken = composed->left || composed->taken;
     sheaf__store_rlx(&composed->walk, NULL);
     walk->top = composed->below;
     /* acq_rel: the next owner sees the fields as they were left. */
     if (!sheaf__cas_acq_rel(&composed->asking, &alone, 0)) {
         sheaf__sub_acq_rel(&composed->asking, 1);
-        composed->below = walk->top;
-        walk->top = composed;
-        sheaf__store_rlx(&composed->walk, walk);
-        begin_round(composed);
+        begin_another_round(walk, composed);
         return;
     }
-    if (asker && !taken) {
-        leave_with_asker(asker, composed->future, walk->request);
-    }
-    tell_above(walk, asker || taken);
-    if (asker) {
-        sheaf__future_unhold(asker);
-    }
+    tell_above(walk, taken);
     sheaf__future_unhold(composed->future);
 }
 
@@ -660,31 +702,72 @@ int sheaf__task_deliver(sheaf_future *task)
     return SHEAF_CANCELLED;
 }
 
-bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future)
+/* The undelivered requests of a task, taken off it. */
+struct taken_off {
+    uint32_t count;
+    sheaf_error *message;
+    struct sheaf__ticket *tickets;
+};
+
+/* Takes them off, so that nobody else takes them up: a walk that has left one for a moment has lost
+ * it to the task then.  Requires: LOCK */
+static void take_off(sheaf_future *task, struct taken_off *off)
 {
     struct sheaf__extra *extra = sheaf__future_extra(task);
-    sheaf__future_lock(task);
-    sheaf_error *message = sheaf_error_retain(extra ? extra->message : NULL);
-    uint32_t seen = asked_of(task) & SHEAF__ASKED_UNDELIVERED_MASK;
-    const struct sheaf__ticket *tickets = extra ? extra->tickets : NULL;
-    sheaf__future_unlock(task);
-    bool taken = sheaf__future_ask(future, SHEAF_ORIGIN_AWAITER, message);
-    if (taken) {
-        sheaf_error *kept = NULL;
-        sheaf__future_lock(task);
-        bool all = take_undelivered(task, seen);
-        if (tickets) {
-            settle_tickets(task, tickets);
-        }
-        set_passed(task);
-        if (extra && all) {
-            kept = extra->message;
-            extra->message = NULL;
-        }
-        sheaf__future_unlock(task);
-        sheaf_error_release(kept);
+    *off = (struct taken_off){.count = asked_of(task) & SHEAF__ASKED_UNDELIVERED_MASK};
+    if (extra) {
+        off->message = extra->message;
+        off->tickets = extra->tickets;
+        extra->message = NULL;
+        extra->tickets = NULL;
     }
-    sheaf_error_release(message);
+    clear_undelivered(task);
+}
+
+/* Nobody has taken them.  What came meanwhile came later; all are withdrawn when none is counted any
+ * more.  Requires: LOCK */
+static void put_back(sheaf_future *task, struct taken_off *off)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if ((asked_of(task) & SHEAF__ASKED_COUNT) == 0) {
+        settle_list(&off->tickets);
+        return;
+    }
+    for (uint32_t i = 0; i < off->count; i += SHEAF__ASKED_UNDELIVERED) {
+        set_undelivered(task);
+    }
+    if (extra) {
+        struct sheaf__ticket **end = &extra->tickets;
+        while (*end) {
+            end = &(*end)->next;
+        }
+        *end = off->tickets;
+        sheaf_error *later = extra->message;
+        extra->message = off->message;
+        off->message = later;
+    }
+}
+
+bool sheaf__task_pass_request(sheaf_future *task, sheaf_future *future)
+{
+    struct taken_off off;
+    sheaf__future_lock(task);
+    take_off(task, &off);
+    sheaf__future_unlock(task);
+    if (off.count == 0) {
+        return false;
+    }
+    struct request request = {.origin = SHEAF_ORIGIN_AWAITER, .message = off.message, .sure = true};
+    bool taken = ask(future, &request);
+    sheaf__future_lock(task);
+    if (taken) {
+        settle_list(&off.tickets);
+        set_passed(task);
+    } else {
+        put_back(task, &off);
+    }
+    sheaf__future_unlock(task);
+    sheaf_error_release(off.message);
     return taken;
 }
 

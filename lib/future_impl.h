@@ -193,18 +193,20 @@ struct sheaf__composed {
     struct sheaf__composed *below;                 /* owner only, as all that follows */
     sheaf_future *asker; /* the task that awaits it and was asked, or NULL */
     size_t at;
-    bool taken;
+    bool taken; /* a member took it */
+    bool left;  /* the asker's request has come to a member, or was left with the asker */
 };
 
 struct sheaf__composed_ops {
     const char *what; /* for texts */
     /* For what asks its members when it is asked itself; NULL: it is cancelled like a promise.
-     * Returns: false when the outcome is there; else it cannot come before ask_end() unless by a
-     * failure */
+     * Returns: false when the outcome is decided; else it is not before ask_end().  LOCK is held */
     bool (*ask_begin)(struct sheaf__composed *composed);
     sheaf_future *(*member)(struct sheaf__composed *composed, size_t index); /* NULL: no more */
-    /* message: borrowed, may be NULL */
-    void (*ask_end)(struct sheaf__composed *composed, bool taken, sheaf_error *message);
+    /* message: borrowed, may be NULL
+     * more     as in notify; NULL: no notification is under way */
+    void (*ask_end)(struct sheaf__composed *composed, bool taken, sheaf_error *message,
+                    struct sheaf__ended *more);
     /* Whose value it shows, while it has one: there it is taken (L4).  NULL: it is its own. */
     sheaf_future *(*origin)(struct sheaf__composed *composed);
     /* The future is gone: called once, on whatever thread, with no lock held.  What it held is let

@@ -4,8 +4,8 @@
  * callers wait like on any other: so a request goes down from whoever awaits it to every member in
  * one step (lib/cancel.c), however deep gathers are nested.
  *
- * While a request is on its way through the members the end of the last one does not decide: all of
- * them may end before it is known that the request was taken (G11, G13). */
+ * While a request is on its way through the members none of their ends decides: all of them may end
+ * before it is known whether the request was taken (G11, G13, P6). */
 #include <sheaf/gather.h>
 
 #include "lib/future_impl.h"
@@ -76,7 +76,6 @@ static void end_gather(struct sheaf__tally *tally, struct sheaf__ended *more)
     sheaf_future *future = gather->composed.future;
     sheaf_future *failed = failed_member(gather);
     bool joined = gather->flags & SHEAF_GATHER_JOIN;
-    /* In this order: with an early failure a request may still be noted at this moment. */
     bool cancelled = (!failed || joined) && gather->requested;
     sheaf_error *error = failed      ? sheaf__future_told_error(failed)
                          : cancelled ? sheaf_error_retain(gather->message)
@@ -138,7 +137,8 @@ static sheaf_future *member_at(struct sheaf__composed *composed, size_t index)
     return index < tally->count ? tally->members[index].future : NULL;
 }
 
-static void ask_end(struct sheaf__composed *composed, bool taken, sheaf_error *message)
+static void ask_end(struct sheaf__composed *composed, bool taken, sheaf_error *message,
+                    struct sheaf__ended *more)
 {
     struct gather *gather = gather_of(composed);
     sheaf__monitor_enter(&gather->tally->monitor);
@@ -147,7 +147,7 @@ static void ask_end(struct sheaf__composed *composed, bool taken, sheaf_error *m
     }
     gather->requested = gather->requested || taken;
     sheaf__monitor_leave(&gather->tally->monitor);
-    sheaf__tally_unguard(gather->tally);
+    sheaf__tally_unguard(gather->tally, more);
 }
 
 static void destroyed(struct sheaf__composed *composed, sheaf_future **rest)

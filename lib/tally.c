@@ -113,13 +113,12 @@ static void append_done(struct sheaf__tally *tally, struct sheaf__member *member
 }
 
 /* Decides if it is time.  Requires: the monitor is entered.  Returns: whether this call did */
-static bool decide(struct sheaf__tally *tally, struct sheaf__member *decider)
+static bool decide(struct sheaf__tally *tally)
 {
-    if (tally->decided || (!decider && (tally->missing > 0 || tally->guards > 0))) {
+    if (tally->decided || tally->guards > 0 || (!tally->decider && tally->missing > 0)) {
         return false;
     }
     tally->decided = true;
-    tally->decider = decider;
     return true;
 }
 
@@ -145,7 +144,10 @@ static void note(struct sheaf__member *member, struct sheaf__ended *more)
         tally->first_bad = member;
     }
     bool asking = tally->guards > 0;
-    bool decided = decide(tally, met ? member : NULL);
+    if (met && !tally->decider && !tally->decided) {
+        tally->decider = member;
+    }
+    bool decided = decide(tally);
     sheaf__monitor_notify(&tally->monitor, decided ? SIZE_MAX : 1);
     sheaf__monitor_leave(&tally->monitor);
     if (first_bad && !asking && tally->ops && tally->ops->bad) {
@@ -222,7 +224,7 @@ void sheaf__tally_start(struct sheaf__tally *tally)
     size_t unlisted = note_done(tally);
     if (tally->count == 0) {
         sheaf__tally_guard(tally);
-        sheaf__tally_unguard(tally);
+        sheaf__tally_unguard(tally, NULL);
     }
     if (is_decided(tally)) {
         unlisted = tally->count;
@@ -241,17 +243,17 @@ bool sheaf__tally_guard(struct sheaf__tally *tally)
     return open;
 }
 
-void sheaf__tally_unguard(struct sheaf__tally *tally)
+void sheaf__tally_unguard(struct sheaf__tally *tally, struct sheaf__ended *more)
 {
     sheaf__monitor_enter(&tally->monitor);
     tally->guards--;
-    bool decided = decide(tally, NULL);
+    bool decided = decide(tally);
     if (decided) {
         sheaf__monitor_notify(&tally->monitor, SIZE_MAX);
     }
     sheaf__monitor_leave(&tally->monitor);
     if (decided) {
-        tell_decision(tally, NULL);
+        tell_decision(tally, more);
     }
 }
 

@@ -64,11 +64,11 @@ struct sheaf__tally {
     bool decided;
     bool frozen;                      /* ends are not put in the order any more */
     size_t missing;                   /* members that have not ended */
-    size_t guards;                    /* who keeps the end of the last member from deciding */
+    size_t guards;                    /* who keeps it from being decided */
     struct sheaf__member *first_done; /* in the order of their ends */
     struct sheaf__member *last_done;
     struct sheaf__member *first_bad;
-    struct sheaf__member *decider; /* whose end met the rule; NULL: all have ended without that */
+    struct sheaf__member *decider; /* whose end met the rule first; NULL: none */
 
     struct sheaf__member members[];
 };
@@ -92,10 +92,13 @@ static inline void *sheaf__tally_extra(struct sheaf__tally *tally)
  * decided. */
 void sheaf__tally_start(struct sheaf__tally *tally);
 
-/* Keeps the end of the last member from deciding; and lets it.
+/* Keeps the tally from being decided; and lets it, which may decide it.
+ *
+ *   more  as in the ops
+ *
  * guard() returns: false when the tally is decided */
 bool sheaf__tally_guard(struct sheaf__tally *tally);
-void sheaf__tally_unguard(struct sheaf__tally *tally);
+void sheaf__tally_unguard(struct sheaf__tally *tally, struct sheaf__ended *more);
 
 /* Asks every member that has not ended, once for each place.
  *
