@@ -68,6 +68,24 @@ static int give_values(struct gather *gather)
     return SHEAF_OK;
 }
 
+/* The error of a gather that a request has ended: its message, and what failed on the way out.
+ *
+ *   failed  may be NULL
+ *
+ * Returns: given; NULL when there is nothing to say */
+static sheaf_error *cancelled_error(struct gather *gather, sheaf_future *failed)
+{
+    if (!failed || sheaf__future_outcome(failed) == SHEAF_CANCELLED) {
+        return sheaf_error_retain(gather->message);
+    }
+    sheaf_error *during = sheaf__future_told_error(failed);
+    sheaf_error *error = gather->message ? sheaf_error_retain(gather->message)
+                                         : sheaf_error_new(SHEAF_CANCELLED, NULL);
+    error = sheaf_error_with_during(error, during);
+    sheaf_error_release(during);
+    return error;
+}
+
 /* Ends the gather: everything that a member's end can decide is decided.  With JOIN a request
  * counts more than what failed on the way out (G12). */
 static void end_gather(struct sheaf__tally *tally, struct sheaf__ended *more)
@@ -77,9 +95,9 @@ static void end_gather(struct sheaf__tally *tally, struct sheaf__ended *more)
     sheaf_future *failed = failed_member(gather);
     bool joined = gather->flags & SHEAF_GATHER_JOIN;
     bool cancelled = (!failed || joined) && gather->requested;
-    sheaf_error *error = failed      ? sheaf__future_told_error(failed)
-                         : cancelled ? sheaf_error_retain(gather->message)
-                                     : NULL;
+    sheaf_error *error = cancelled ? cancelled_error(gather, failed)
+                         : failed  ? sheaf__future_told_error(failed)
+                                   : NULL;
     sheaf__tally_mark_looked(tally, !(gather->flags & SHEAF_GATHER_REPORT_LATE));
     sheaf__future_lock(future);
     int status = cancelled ? fail_with(future, SHEAF_CANCELLED, error)

@@ -47,7 +47,6 @@ typedef struct sheaf_group_options {
     size_t size;
     unsigned flags;
     sheaf_pool *pool; /* where members run; default: the current task's, else the default pool */
-    const char *name; /* for messages; copied */
 } sheaf_group_options;
 
 #define SHEAF_GROUP_OPTIONS(...)                                                                   \

@@ -79,7 +79,8 @@ SHEAF_API bool sheaf_timeout_expired(const sheaf_timeout *scope);
  * Returns:  the future's outcome, as sheaf_await(), also when it comes after the limit because the
  *           future did not let itself be cancelled; SHEAF_TIMEOUT when it ended cancelled by the
  *           limit; SHEAF_CANCELLED when the caller was asked: the future has been asked too, and
- *           has ended; SHEAF_NOMEM before anything was done
+ *           has ended (with a limit of 0 or less it may still be on its way); SHEAF_NOMEM before
+ *           anything was done
  * Context:  task, plain thread */
 SHEAF_API int sheaf_wait_for(sheaf_future *future, sheaf_duration limit, sheaf_value *value);
 SHEAF_API int sheaf_wait_for_until(sheaf_future *future, sheaf_time deadline, sheaf_value *value);
