@@ -124,8 +124,8 @@ static struct callback *new_callback(sheaf_future *future, sheaf_done_fn *fn, vo
     callback->arg = arg;
     callback->future = future;
     /* A task ends in any case, a shield or gather with what it stands for, and the callback is to
-     * run then.  A promise that nobody holds any more will never end: it goes, and the callback with
-     * it. */
+     * run then.  A promise that nobody holds any more will never end: it goes, and the callback
+     * with it. */
     callback->holds = !sheaf__future_is_promise(future);
     if (callback->holds) {
         sheaf_retain(future);

@@ -308,8 +308,9 @@ static bool asks_members(const struct sheaf__composed *composed)
     return composed && composed->ops->member;
 }
 
-/* Whether a future can be asked: a gather then has no outcome before its members were asked, so that
- * who awaits it stays until it is known whether one of them took the request.  Requires: LOCK */
+/* Whether a future can be asked: a gather then has no outcome before its members were asked, so
+ * that who awaits it stays until it is known whether one of them took the request.  Requires: LOCK
+ * */
 static bool can_take(sheaf_future *future)
 {
     struct sheaf__composed *composed = sheaf__future_composed(future);
@@ -427,7 +428,8 @@ static void tidy_up(struct request *request)
 }
 
 /* Asks a future and what it awaits, down to the end of the chain.
- * Returns: false when its end is decided; else the request has arrived, or request->reached is set */
+ * Returns: false when its end is decided; else the request has arrived, or request->reached is set
+ * */
 static bool ask_chain(sheaf_future *future, struct request *request)
 {
     request->reached = NULL;
@@ -724,8 +726,8 @@ static void take_off(sheaf_future *task, struct taken_off *off)
     clear_undelivered(task);
 }
 
-/* Nobody has taken them.  What came meanwhile came later; all are withdrawn when none is counted any
- * more.  Requires: LOCK */
+/* Nobody has taken them.  What came meanwhile came later; all are withdrawn when none is counted
+ * any more.  Requires: LOCK */
 static void put_back(sheaf_future *task, struct taken_off *off)
 {
     struct sheaf__extra *extra = sheaf__future_extra(task);

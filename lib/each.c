@@ -78,6 +78,9 @@ static struct sheaf__tally *tally_of_each(sheaf_future *const *futures, size_t c
     if (once && places) {
         size_t kept = drop_doubles(futures, count, once, places);
         tally = sheaf__tally_new(once, kept, SHEAF__RULE_ALL, NULL, 0);
+        if (tally) {
+            tally->each = true;
+        }
     }
     sheaf__free_array(once, count, sizeof *once);
     sheaf__free_array(places, count, sizeof *places);

@@ -148,7 +148,9 @@ static void note(struct sheaf__member *member, struct sheaf__ended *more)
         tally->decider = member;
     }
     bool decided = decide(tally);
-    sheaf__monitor_notify(&tally->monitor, decided ? SIZE_MAX : 1);
+    if (decided || tally->each) {
+        sheaf__monitor_notify(&tally->monitor, decided ? SIZE_MAX : 1);
+    }
     sheaf__monitor_leave(&tally->monitor);
     if (first_bad && !asking && tally->ops && tally->ops->bad) {
         tally->ops->bad(tally, more);

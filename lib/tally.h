@@ -57,6 +57,7 @@ struct sheaf__tally {
     const struct sheaf__tally_ops *ops; /* const; may be NULL */
     size_t count;                       /* const */
     size_t extra_size;                  /* const: bytes of the owner's behind the members */
+    bool each;                          /* const: every end is waited for, not only the decision */
     enum sheaf__rule rule;              /* const */
     SHEAF__ATOMIC(size_t) references;   /* the owner's, and one for each node that may be told */
 

@@ -40,7 +40,7 @@ static int lock_it(void *arg, sheaf_value *result)
 {
     (void)result;
     SHEAF_TRY(sheaf_lock(arg));
-    EXPECT(!"an abandoned task goes on");
+    EXPECT(false); /* an abandoned task goes on */
     return sheaf_unlock(arg);
 }
 

@@ -451,7 +451,8 @@ static const struct fixture_test tests[] = {
     TASK_TEST(a_cancellation_with_a_message_has_an_error_object),
     THREAD_TEST(a_future_of_another_pool_can_be_awaited),
     TASK_TEST(a_circle_of_tasks_is_an_error_and_not_a_hang),
-    TASK_TEST(a_circle_on_one_stack_is_an_error),
+    /* With more workers the circle may close on several stacks, and two members meet it. */
+    TASK_TEST_ON(MODES_SINGLE, a_circle_on_one_stack_is_an_error),
 };
 
 int main(void)

@@ -263,8 +263,6 @@ bool sheaf__node_is_callback(const struct sheaf__node *)
 void sheaf__drain_commit(struct sheaf__node *, sheaf_future *) {}
 void sheaf__callbacks_forget(struct sheaf__node *) {}
 void sheaf__drain_free(struct sheaf__drain *) {}
-void sheaf__callbacks_forget(struct sheaf__node *) {}
-void sheaf__pool_stop_run(sheaf_pool *, bool) {}
 void sheaf__drain_unlink(sheaf_future *, struct sheaf__node *) {}
 void sheaf__locals_release(struct sheaf__locals *) {}
 void sheaf__pool_stop_run(sheaf_pool *, bool) {}
