@@ -32,6 +32,35 @@ void sheaf__group_drop(struct sheaf__group *group, size_t references)
     }
 }
 
+static struct sheaf__spin *lock_of(const sheaf_group *handle)
+{
+    _Static_assert(sizeof(struct sheaf__spin) <= sizeof handle->spare_, "it has the room");
+    /* The lock is not part of what const promises. */
+    return (struct sheaf__spin *)(uintptr_t)&handle->spare_[0];
+}
+
+/* A leaf: the count is all that is touched inside. */
+struct sheaf__group *sheaf__group_get(const sheaf_group *handle)
+{
+    if (!handle) {
+        return NULL;
+    }
+    sheaf__spin_lock(lock_of(handle));
+    struct sheaf__group *group = handle->group_;
+    if (group) {
+        sheaf__add_rlx(&group->references, 1); /* the handle has one */
+    }
+    sheaf__spin_unlock(lock_of(handle));
+    return group;
+}
+
+void sheaf__group_take(sheaf_group *handle)
+{
+    sheaf__spin_lock(lock_of(handle));
+    handle->group_ = NULL;
+    sheaf__spin_unlock(lock_of(handle));
+}
+
 static int read_options(const sheaf_group_options *given, sheaf_group_options *options)
 {
     memset(options, 0, sizeof *options);
@@ -196,8 +225,8 @@ static bool need_index(struct sheaf__group *group)
         struct sheaf__group_member **before = wider;
         size_t before_room = more;
         if (group->room == room) {
-            for (size_t i = 0; i < room; i++) {
-                wider[i] = group->by_index[i];
+            if (room > 0) {
+                memcpy(wider, group->by_index, room * sizeof(struct sheaf__group_member *));
             }
             before = group->by_index;
             before_room = room;
@@ -293,9 +322,9 @@ static int spawn_member(struct sheaf__group *group, const sheaf_spawn_options *o
 static int spawn_into(sheaf_group *handle, const sheaf_spawn_options *given, sheaf_fn *fn,
                       void *arg, sheaf_future **future)
 {
-    struct sheaf__group *group = sheaf__group_of(handle);
     sheaf_spawn_options options;
     int status = sheaf__spawn_options(given, &options);
+    struct sheaf__group *group = status == SHEAF_OK ? sheaf__group_get(handle) : NULL;
     if (!group && status == SHEAF_OK) {
         status = handle ? SHEAF_CLOSED : SHEAF_INVALID;
         sheaf__spawn_fail(&options, arg, status);
@@ -305,7 +334,9 @@ static int spawn_into(sheaf_group *handle, const sheaf_spawn_options *given, she
         return status;
     }
     options.pool = options.pool ? options.pool : group->pool;
-    return spawn_member(group, &options, fn, arg, future);
+    status = spawn_member(group, &options, fn, arg, future);
+    sheaf__group_drop(group, 1);
+    return status;
 }
 
 sheaf_future *sheaf_group_spawn_with(sheaf_group *handle, const sheaf_spawn_options *options,
@@ -331,7 +362,7 @@ int sheaf_group_start(sheaf_group *handle, sheaf_fn *fn, void *arg)
 
 int sheaf_group_cancel(sheaf_group *handle)
 {
-    struct sheaf__group *group = sheaf__group_of(handle);
+    struct sheaf__group *group = sheaf__group_get(handle);
     if (!group) {
         return SHEAF_STATE;
     }
@@ -345,17 +376,19 @@ int sheaf_group_cancel(sheaf_group *handle)
     if (abort) {
         sheaf__group_carry_out_abort(group, owner_too);
     }
+    sheaf__group_drop(group, 1);
     return open ? SHEAF_OK : SHEAF_STATE;
 }
 
 size_t sheaf_group_live(const sheaf_group *handle)
 {
-    struct sheaf__group *group = sheaf__group_of(handle);
+    struct sheaf__group *group = sheaf__group_get(handle);
     if (!group) {
         return 0;
     }
     sheaf__monitor_enter(&group->monitor);
     size_t live = group->live;
     sheaf__monitor_leave(&group->monitor);
+    sheaf__group_drop(group, 1);
     return live;
 }

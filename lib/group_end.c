@@ -8,7 +8,8 @@
 
 /* What the block of the group ended with, and what the close makes of it. */
 struct ending {
-    bool cancelled;          /* a request from outside is to leave the group */
+    bool cancelled;          /* a request was delivered to the owner */
+    bool by_others;          /* not the group's own alone */
     sheaf_error *message;    /* of that request, may be NULL; held */
     int body_status;         /* other than SHEAF_OK and SHEAF_CANCELLED: a failure */
     sheaf_error *body_error; /* held */
@@ -21,9 +22,21 @@ static sheaf_error *raised_by(const sheaf_future *task, int status)
     return sheaf_error_code(error) == status ? sheaf_error_retain(error) : NULL;
 }
 
-static void note_cancellation(struct sheaf__group *group, struct ending *ending)
+/* Whether the owner was asked by somebody else than the group since that was opened.
+ * Requires: entered */
+static bool asked_by_others(const struct sheaf__group *group)
 {
+    return group->owner && sheaf_cancelling(group->owner) > group->baseline + group->asked_owner;
+}
+
+/* Of several requests the first one of others counts, with its message (TG10).  Not entered. */
+static void note_cancellation(struct sheaf__group *group, struct ending *ending, bool by_others)
+{
+    if (ending->cancelled && (ending->by_others || !by_others)) {
+        return;
+    }
     ending->cancelled = true;
+    ending->by_others = by_others;
     sheaf_error_release(ending->message);
     ending->message = raised_by(group->owner, SHEAF_CANCELLED);
 }
@@ -45,10 +58,10 @@ static void wait_once(struct sheaf__group *group, struct ending *ending, unsigne
     int status =
         sheaf__monitor_wait(&group->monitor, NULL, "the members of a group", SHEAF_FOREVER);
     if (status == SHEAF_CANCELLED) {
-        /* Whose request it was is known by the count, when the group's own is taken back. */
-        if (!ending->cancelled) {
-            note_cancellation(group, ending);
-        }
+        bool by_others = asked_by_others(group);
+        sheaf__monitor_leave(&group->monitor);
+        note_cancellation(group, ending, by_others);
+        sheaf__monitor_enter(&group->monitor);
         abort_group(group);
     } else if (status == SHEAF_NOMEM) {
         /* The system refuses a thread what it sleeps on: it looks again and again. */
@@ -71,7 +84,7 @@ static void wait_for_members(struct sheaf__group *group, struct ending *ending, 
         wait_once(group, ending, &turns);
     }
     group->shut = true;
-    group->closed = true;
+    group->closed = true; /* from here on nobody asks the owner any more */
     sheaf__monitor_leave(&group->monitor);
 }
 
@@ -156,29 +169,35 @@ static int conclude(struct sheaf__group *group, struct ending *ending, sheaf_err
 
 /* ---------------------------------------------------------------- close */
 
-/* The oldest failure that nobody keeps, off the list, or NULL: of the kept ones each goes with its
- * taker, who may come at this moment. */
-static struct sheaf__group_member *next_failure(struct sheaf__group *group)
+/* Takes the failures that nobody keeps out of the group.  Requires: entered */
+static struct sheaf__group_member *take_failures(struct sheaf__group *group)
 {
-    struct sheaf__group_member *member;
-    sheaf__monitor_enter(&group->monitor);
-    do {
-        member = group->first_failed;
-        if (member) {
-            group->first_failed = member->next_failed;
-            member->failed = false;
+    struct sheaf__group_member *taken = NULL;
+    struct sheaf__group_member *member = group->first_failed;
+    group->first_failed = NULL;
+    group->last_failed = NULL;
+    while (member) {
+        struct sheaf__group_member *next = member->next_failed;
+        member->failed = false;
+        if (!member->kept) {
+            member->next_failed = taken;
+            taken = member;
         }
-    } while (member && member->kept);
-    sheaf__monitor_leave(&group->monitor);
-    return member;
+        member = next;
+    }
+    return taken;
 }
 
 /* The failures are told: members that nobody keeps are given up. */
 static void forget_failures(struct sheaf__group *group)
 {
-    struct sheaf__group_member *member;
-    while ((member = next_failure(group)) != NULL) {
+    sheaf__monitor_enter(&group->monitor);
+    struct sheaf__group_member *member = take_failures(group);
+    sheaf__monitor_leave(&group->monitor);
+    while (member) {
+        struct sheaf__group_member *next = member->next_failed;
         sheaf__group_free_member(member);
+        member = next;
     }
 }
 
@@ -186,7 +205,10 @@ static void begin_ending(struct sheaf__group *group, struct ending *ending, int 
 {
     *ending = (struct ending){.body_status = SHEAF_OK};
     if (status == SHEAF_CANCELLED) {
-        note_cancellation(group, ending);
+        sheaf__monitor_enter(&group->monitor);
+        bool by_others = asked_by_others(group);
+        sheaf__monitor_leave(&group->monitor);
+        note_cancellation(group, ending, by_others);
     } else if (status != SHEAF_OK) {
         ending->body_status = status;
         ending->body_error = raised_by(group->owner, status);
@@ -212,17 +234,11 @@ static bool leave_block(struct sheaf__group *group)
     return !task || sheaf__task_end_block(task, &group->block);
 }
 
-int sheaf_group_close_error(sheaf_group *handle, int status, sheaf_error **error)
+/* The owner has left the block.  Returns: the status of the close.  *error: given, may be NULL */
+static int end_group(struct sheaf__group *group, int status, sheaf_error **error)
 {
-    struct sheaf__group *group = sheaf__group_of(handle);
     struct ending ending;
     sheaf_error *raised;
-    if (error) {
-        *error = NULL;
-    }
-    if (!group || !leave_block(group)) {
-        return SHEAF_STATE;
-    }
     begin_ending(group, &ending, status);
     wait_for_members(group, &ending, status);
     int result = conclude(group, &ending, &raised);
@@ -236,10 +252,28 @@ int sheaf_group_close_error(sheaf_group *handle, int status, sheaf_error **error
     } else {
         sheaf_error_release(raised);
     }
-    if (!(group->flags & SHEAF_GROUP_KEEP)) {
-        handle->group_ = NULL;
-        sheaf__group_drop(group, 1);
+    return result;
+}
+
+int sheaf_group_close_error(sheaf_group *handle, int status, sheaf_error **error)
+{
+    struct sheaf__group *group = sheaf__group_get(handle);
+    size_t references = 1;
+    int result = SHEAF_STATE;
+    if (error) {
+        *error = NULL;
     }
+    if (!group) {
+        return result;
+    }
+    if (leave_block(group)) {
+        result = end_group(group, status, error);
+        if (!(group->flags & SHEAF_GROUP_KEEP)) {
+            sheaf__group_take(handle);
+            references = 2;
+        }
+    }
+    sheaf__group_drop(group, references);
     return result;
 }
 
@@ -273,15 +307,9 @@ static int take_next(struct sheaf__group *group, sheaf_future **future,
     return SHEAF_OK;
 }
 
-int sheaf_group_next(sheaf_group *handle, sheaf_future **future)
+/* Waits for the next.  Returns: as sheaf_group_next() */
+static int wait_for_next(struct sheaf__group *group, sheaf_future **future)
 {
-    struct sheaf__group *group = sheaf__group_of(handle);
-    if (!group || !future) {
-        return SHEAF_INVALID;
-    }
-    if (!(group->flags & SHEAF_GROUP_KEEP)) {
-        return SHEAF_STATE;
-    }
     struct sheaf__group_member *rest = NULL;
     sheaf__monitor_enter(&group->monitor);
     int status;
@@ -298,37 +326,71 @@ int sheaf_group_next(sheaf_group *handle, sheaf_future **future)
     return status;
 }
 
-int sheaf_group_result(sheaf_group *handle, size_t index, sheaf_value *value)
+int sheaf_group_next(sheaf_group *handle, sheaf_future **future)
 {
-    struct sheaf__group *group = sheaf__group_of(handle);
+    struct sheaf__group *group = future ? sheaf__group_get(handle) : NULL;
     if (!group) {
         return SHEAF_INVALID;
     }
-    if (!(group->flags & SHEAF_GROUP_KEEP)) {
-        return SHEAF_STATE;
-    }
+    bool keeps = group->flags & SHEAF_GROUP_KEEP;
+    int status = keeps ? wait_for_next(group, future) : SHEAF_STATE;
+    sheaf__group_drop(group, 1);
+    return status;
+}
+
+/* The member with that index that nobody has taken, retained; or NULL. */
+static sheaf_future *member_at(struct sheaf__group *group, size_t index)
+{
     sheaf__monitor_enter(&group->monitor);
     struct sheaf__group_member *member = index < group->started ? group->by_index[index] : NULL;
     sheaf_future *future = sheaf_retain(member ? member->future : NULL);
     sheaf__monitor_leave(&group->monitor);
-    if (!future) {
-        return SHEAF_EMPTY;
+    return future;
+}
+
+int sheaf_group_result(sheaf_group *handle, size_t index, sheaf_value *value)
+{
+    struct sheaf__group *group = sheaf__group_get(handle);
+    if (!group) {
+        return SHEAF_INVALID;
     }
-    int status = sheaf_result(future, value);
+    bool keeps = group->flags & SHEAF_GROUP_KEEP;
+    sheaf_future *future = keeps ? member_at(group, index) : NULL;
+    int status = !keeps    ? SHEAF_STATE
+                 : !future ? SHEAF_EMPTY
+                           : sheaf_result(future, value);
     sheaf_release(future);
+    sheaf__group_drop(group, 1);
     return status;
+}
+
+/* Takes a member that is kept out of the group; NULL: none is left. */
+static struct sheaf__group_member *take_kept(struct sheaf__group *group)
+{
+    sheaf__monitor_enter(&group->monitor);
+    struct sheaf__link *link = sheaf__list_pop_front(&group->ended);
+    struct sheaf__group_member *member = link ? sheaf__group_member_of(link) : NULL;
+    if (member) {
+        group->by_index[member->index] = NULL;
+    }
+    sheaf__monitor_leave(&group->monitor);
+    return member;
 }
 
 void sheaf_group_forget(sheaf_group *handle)
 {
-    struct sheaf__group *group = sheaf__group_of(handle);
-    if (!group || !group->closed) {
+    struct sheaf__group *group = sheaf__group_get(handle);
+    if (!group) {
         return;
     }
-    handle->group_ = NULL;
-    struct sheaf__link *link;
-    while ((link = sheaf__list_pop_front(&group->ended)) != NULL) {
-        sheaf__group_free_member(sheaf__group_member_of(link));
+    size_t references = 1;
+    if (group->closed) {
+        struct sheaf__group_member *member;
+        while ((member = take_kept(group)) != NULL) {
+            sheaf__group_free_member(member);
+        }
+        sheaf__group_take(handle);
+        references = 2;
     }
-    sheaf__group_drop(group, 1);
+    sheaf__group_drop(group, references);
 }

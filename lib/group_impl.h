@@ -1,4 +1,9 @@
-/* A task group and its members, as lib/group.c, which starts them and hears of their ends, and
+/* A task group and its members.
+ *
+ * The handle in the owner's frame says which group it is, under a spin lock of its own: whoever
+ * comes from outside while the owner closes has a reference, or finds none.
+ *
+ * As lib/group.c, which starts them and hears of their ends, and
  * lib/group_end.c, which closes, know them. */
 #ifndef SHEAF_LIB_GROUP_IMPL_H
 #define SHEAF_LIB_GROUP_IMPL_H
@@ -26,7 +31,7 @@ struct sheaf__group {
     bool aborting;           /* members are asked, or were */
     bool cancelled;          /* by sheaf_group_cancel() */
     bool asked_owner;        /* the ticket is, or will be, used */
-    bool closed;             /* the close has seen the last member end */
+    bool closed;             /* the close has seen everybody go; nobody asks any more */
     unsigned busy;           /* who asks just now */
     size_t live;             /* members that have not ended */
     struct sheaf__list calm; /* of these, those that have not been asked */
@@ -52,10 +57,11 @@ struct sheaf__group_member {
     bool kept;    /* in ended */
 };
 
-static inline struct sheaf__group *sheaf__group_of(const sheaf_group *handle)
-{
-    return handle ? (struct sheaf__group *)handle->group_ : NULL;
-}
+/* The group behind a handle that others may be closing, with a reference; NULL: it is not open. */
+struct sheaf__group *sheaf__group_get(const sheaf_group *handle);
+
+/* Takes the group out of its handle; the reference stays with the caller. */
+void sheaf__group_take(sheaf_group *handle);
 
 static inline struct sheaf__group_member *sheaf__group_member_of(struct sheaf__link *link)
 {
