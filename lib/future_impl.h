@@ -186,7 +186,7 @@ struct sheaf__composed {
     const struct sheaf__composed_ops *ops; /* const */
     sheaf_future *future;                  /* itself */
 
-    /* A request on its way through the members (lib/cancel.c).  0: none; else the owner and those
+    /* A request on its way through the members (lib/ask_tree.c).  0: none; else the owner and those
      * who came meanwhile, whose requests the owner carries out. */
     SHEAF__ATOMIC(uint32_t) asking;
     SHEAF__ATOMIC(struct sheaf__tree_walk *) walk; /* the owner's; compared by others */

@@ -2,7 +2,7 @@
  *
  * The count is a tally (lib/tally.h); what it decides ends the gather's future, and on that its
  * callers wait like on any other: so a request goes down from whoever awaits it to every member in
- * one step (lib/cancel.c), however deep gathers are nested.
+ * one step (lib/ask_tree.c), however deep gathers are nested.
  *
  * While a request is on its way through the members none of their ends decides: all of them may end
  * before it is known whether the request was taken (G11, G13, P6). */

@@ -356,9 +356,7 @@ int sheaf_group_result(sheaf_group *handle, size_t index, sheaf_value *value)
     }
     bool keeps = group->flags & SHEAF_GROUP_KEEP;
     sheaf_future *future = keeps ? member_at(group, index) : NULL;
-    int status = !keeps    ? SHEAF_STATE
-                 : !future ? SHEAF_EMPTY
-                           : sheaf_result(future, value);
+    int status = !keeps ? SHEAF_STATE : !future ? SHEAF_EMPTY : sheaf_result(future, value);
     sheaf_release(future);
     sheaf__group_drop(group, 1);
     return status;

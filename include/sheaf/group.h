@@ -29,9 +29,9 @@
 
 SHEAF_BEGIN_DECLS
 
-/* Lies in the frame of the function that opens and closes it.  While that frame is there any task or
- * thread may start members, look and cancel, also when the group is being closed or is closed: it
- * is told so. */
+/* Lies in the frame of the function that opens and closes it.  While that frame is there any task
+ * or thread may start members, look and cancel, also when the group is being closed or is closed:
+ * it is told so. */
 typedef struct sheaf_group {
     void *group_;
     uint64_t spare_[3];
