@@ -381,6 +381,20 @@ const char *sheaf__future_kind(const sheaf_future *future);
 /* The name as text into a buffer, as snprintf.  LOCK is taken inside. */
 size_t sheaf__future_name_text(const sheaf_future *given, char *buffer, size_t size);
 
+/* ---------------------------------------------------------------- between the parts of the future */
+
+/* Makes the ring of nodes a chain that ends in NULL.  Requires: LOCK, or nobody else */
+struct sheaf__node *sheaf__future_detach_nodes(sheaf_future *future);
+
+/* The pool for which a pending promise counts as in outside hands, or NULL; it does no more.  The
+ * second tells that pool, after those that waited for the promise have been woken. */
+sheaf_pool *sheaf__promise_outside(sheaf_future *promise);
+void sheaf__promise_leave_outside(sheaf_pool *pool);
+
+/* Gives up the contents and the record; what it held goes on the list `rest`.
+ * Requires: done, the last reference is gone */
+void sheaf__future_destroy(sheaf_future *future, sheaf_future **rest);
+
 /* ---------------------------------------------------------------- waiting (lib/await.c) */
 
 /* Waits for a future in whatever way suits the caller.

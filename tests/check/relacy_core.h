@@ -73,7 +73,9 @@ struct sheaf__depot *sheaf__record_depot(const void *record);
 #include "lib/await.c"
 #include "lib/cancel.c"
 #include "lib/circle.c"
+#include "lib/ending.c"
 #include "lib/future.c"
+#include "lib/outcome.c"
 
 /* C converts a pointer to void by itself: what is called with one gets what C++ converts. */
 struct any_context {
