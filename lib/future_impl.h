@@ -381,7 +381,7 @@ const char *sheaf__future_kind(const sheaf_future *future);
 /* The name as text into a buffer, as snprintf.  LOCK is taken inside. */
 size_t sheaf__future_name_text(const sheaf_future *given, char *buffer, size_t size);
 
-/* ---------------------------------------------------------------- between the parts of the future */
+/* ---------------------------------------------------------------- between the parts of a future */
 
 /* Makes the ring of nodes a chain that ends in NULL.  Requires: LOCK, or nobody else */
 struct sheaf__node *sheaf__future_detach_nodes(sheaf_future *future);
