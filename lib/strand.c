@@ -21,7 +21,8 @@ struct entry {
 
 struct sheaf_strand {
     struct sheaf__spin guard;
-    bool busy; /* guarded by guard: a task is in the pool's hands and has not ended */
+    bool busy;     /* guarded by guard: a task is in the pool's hands and has not ended */
+    bool refusing; /* guarded by guard: somebody ends tasks that no worker will run */
     SHEAF__ATOMIC(uint32_t) references;
     sheaf_pool *pool;          /* const */
     struct sheaf__list queued; /* guarded by guard: those to come, oldest first */
@@ -83,17 +84,32 @@ static bool push(sheaf_pool *pool, sheaf_future *task)
     return sheaf__pool_push_alive(pool, &task->job);
 }
 
-/* Starts the next task if none runs.  One that the pool refuses ends in here, and its end comes
- * here again: that is a spawn that meets the close of the pool, so it does not go deep.
+static void set_refusing(struct sheaf_strand *strand, bool refusing)
+{
+    sheaf__spin_lock(&strand->guard);
+    strand->refusing = refusing;
+    sheaf__spin_unlock(&strand->guard);
+}
+
+/* Starts the next task if none runs.  A task that is refused, as all are in a pool that was
+ * abandoned, ends in here, and its end comes here again, but no deeper: the outer call goes on with
+ * what follows.
  *
  * Requires: a reference to the strand */
 static void go_on(struct sheaf_strand *strand)
 {
-    sheaf__spin_lock(&strand->guard);
-    struct entry *entry = strand->busy ? NULL : next_entry(strand);
-    sheaf__spin_unlock(&strand->guard);
-    if (entry && !push(strand->pool, entry->task)) {
-        strand->pool->ops->refuse(strand->pool, &entry->task->job, SHEAF_CLOSED);
+    bool refused = true;
+    while (refused) {
+        sheaf__spin_lock(&strand->guard);
+        bool idle = !strand->busy && !strand->refusing;
+        struct entry *entry = idle ? next_entry(strand) : NULL;
+        sheaf__spin_unlock(&strand->guard);
+        refused = entry && !push(strand->pool, entry->task);
+        if (refused) {
+            set_refusing(strand, true);
+            strand->pool->ops->refuse(strand->pool, &entry->task->job, SHEAF_CLOSED);
+            set_refusing(strand, false);
+        }
     }
 }
 
