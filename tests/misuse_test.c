@@ -155,6 +155,42 @@ static void retaining_a_task_in_a_frame_panics(void **state)
     expect_panic(run_retain_a_frame, "frame");
 }
 
+static int leave_a_group_open(void *arg, sheaf_value *result)
+{
+    static sheaf_group group;
+    (void)arg, (void)result;
+    return sheaf_group_open(&group, NULL);
+}
+
+static void run_leave_a_group_open(void)
+{
+    sheaf_run(NULL, leave_a_group_open, NULL, NULL);
+}
+
+static void a_task_that_ends_with_an_open_group_panics(void **state)
+{
+    (void)state;
+    expect_panic(run_leave_a_group_open, "without ending the group");
+}
+
+static int leave_a_limit_open(void *arg, sheaf_value *result)
+{
+    static sheaf_timeout limit;
+    (void)arg, (void)result;
+    return sheaf_timeout_begin(&limit, SHEAF_S(1), 0);
+}
+
+static void run_leave_a_limit_open(void)
+{
+    sheaf_run(NULL, leave_a_limit_open, NULL, NULL);
+}
+
+static void a_task_that_ends_within_a_limit_panics(void **state)
+{
+    (void)state;
+    expect_panic(run_leave_a_limit_open, "without ending the timeout");
+}
+
 enum { PLAIN_SENTENCE = 4, DECORATED_SENTENCE = 3 };
 
 static void leave(const char *sentence)
@@ -189,6 +225,8 @@ static const struct fixture_test tests[] = {
 
 static const struct CMUnitTest deaths[] = {
     cmocka_unit_test(retaining_a_task_in_a_frame_panics),
+    cmocka_unit_test(a_task_that_ends_with_an_open_group_panics),
+    cmocka_unit_test(a_task_that_ends_within_a_limit_panics),
     cmocka_unit_test(the_panic_hook_gets_the_sentence),
 };
 
