@@ -1,5 +1,5 @@
-// Awaiting against cancelling under Relacy (A1 to A4 in lib/await.c, C1 and C2 in lib/cancel.c): a
-// request that was taken shows in the outcome, wherever the task was between running and waiting,
+// Awaiting against cancelling under Relacy (A1 to A4 in lib/await.c, C1 and C2 in lib/ask_chain.c):
+// a request that was taken shows in the outcome, wherever the task was between running and waiting,
 // and nothing is touched after it has gone.
 #include "tests/check/relacy_core.h"
 
@@ -214,4 +214,4 @@ const char *const REQUIRED[] = {
 
 } // namespace
 
-CHECK_MAIN_REQUIRED("lib/await lib/cancel lib/call")
+CHECK_MAIN_REQUIRED("lib/await lib/ask_chain lib/ask_tree lib/cancel lib/call")

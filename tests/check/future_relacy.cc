@@ -226,4 +226,4 @@ const char *const REQUIRED[] = {
 
 } // namespace
 
-CHECK_MAIN_REQUIRED("lib/future lib/call lib/wait")
+CHECK_MAIN_REQUIRED("lib/future lib/ending lib/outcome lib/call lib/wait")
