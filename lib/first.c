@@ -114,8 +114,12 @@ static sheaf_time start_next(struct race *race)
 {
     if (race->started < race->count) {
         const sheaf_call *call = &race->calls[race->started];
-        sheaf_future *future =
-            call->future ? sheaf_retain(call->future) : sheaf_spawn(call->fn, call->arg);
+        sheaf_future *future = call->future;
+        if (future) {
+            sheaf__future_hold(future); /* it may lie in a frame */
+        } else {
+            future = sheaf_spawn(call->fn, call->arg);
+        }
         race->futures[race->started++] = future;
         race->pending[race->waiting++] = future;
     }
@@ -168,10 +172,11 @@ static int run_race(struct race *race)
     return SHEAF_OK;
 }
 
-/* The error of a call that was started, as one that the caller keeps; NULL for the winner's. */
+/* The error of a call that was started, as one that the caller keeps; NULL for the winner's, and for
+ * one that awaits the caller and so could not be joined. */
 static sheaf_error *error_of(sheaf_future *future)
 {
-    if (sheaf__future_outcome(future) == SHEAF_OK) {
+    if (!sheaf__future_done(future) || sheaf__future_outcome(future) == SHEAF_OK) {
         return NULL;
     }
     sheaf_error *error = sheaf_future_error(future);
@@ -216,7 +221,9 @@ int sheaf_race(const sheaf_call *calls, size_t count, sheaf_duration delay, shea
         status = run_race(&race);
         int joined = sheaf__cancel_and_join(race.futures, race.started, SHEAF_ORIGIN_GROUP);
         status = tell_race(&race, status == SHEAF_OK ? joined : status, value, winner, errors);
-        sheaf_release_all(race.futures, race.started);
+        for (size_t i = 0; i < race.started; i++) {
+            sheaf__future_unhold(race.futures[i]);
+        }
     }
     sheaf__free_array(race.futures, count, sizeof(sheaf_future *));
     sheaf__free_array(race.pending, count, sizeof(sheaf_future *));

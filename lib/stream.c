@@ -43,7 +43,7 @@ struct stream {
 
     /* Guarded by the monitor. */
     size_t running;
-    sheaf_future *first_bad; /* a reference */
+    sheaf_future *first_bad; /* held */
 
     /* The caller's. */
     sheaf_gather_options options;
@@ -73,7 +73,9 @@ static void drop_reference(struct stream *stream)
 {
     /* acq_rel: the last one sees what the others did before they let go. */
     if (sheaf__sub_acq_rel(&stream->references, 1) == 1) {
-        sheaf_release(stream->first_bad);
+        if (stream->first_bad) {
+            sheaf__future_unhold(stream->first_bad);
+        }
         sheaf__free(stream, size_of(stream->window));
     }
 }
@@ -88,7 +90,8 @@ static void note_end(struct slot *slot, sheaf_future *future)
     slot->done = true;
     stream->running--;
     if (bad && !stream->first_bad) {
-        stream->first_bad = sheaf_retain(future);
+        sheaf__future_hold(future);
+        stream->first_bad = future;
     }
     sheaf__monitor_notify(&stream->monitor, SIZE_MAX);
     sheaf__monitor_leave(&stream->monitor);
@@ -119,7 +122,8 @@ static bool register_with(sheaf_future *future, struct sheaf__node *node)
 static void start_future(struct stream *stream, struct slot *slot, const sheaf_call *call)
 {
     if (call->future) {
-        slot->future = sheaf_retain(call->future);
+        slot->future = call->future;
+        sheaf__future_hold(slot->future);
         if (!register_with(slot->future, &slot->node)) {
             note_end(slot, slot->future);
         }
@@ -148,13 +152,19 @@ static void start_call(struct stream *stream, const sheaf_call *call)
     start_future(stream, slot, call);
 }
 
+/* Whether a failure ends the stream.  Requires: entered */
+static bool has_bad(const struct stream *stream)
+{
+    return stream->first_bad && !(stream->options.flags & SHEAF_GATHER_COLLECT);
+}
+
 static bool may_start(struct stream *stream)
 {
     if (stream->exhausted || stream->started - stream->handed_out == stream->window) {
         return false;
     }
     sheaf__monitor_enter(&stream->monitor);
-    bool room = stream->running < stream->options.limit;
+    bool room = stream->running < stream->options.limit && !has_bad(stream);
     sheaf__monitor_leave(&stream->monitor);
     return room;
 }
@@ -194,7 +204,7 @@ static void stop(struct stream *stream, int status, sheaf_origin origin)
 static bool has_failed(struct stream *stream)
 {
     sheaf__monitor_enter(&stream->monitor);
-    bool failed = stream->first_bad && !(stream->options.flags & SHEAF_GATHER_COLLECT);
+    bool failed = has_bad(stream);
     sheaf__monitor_leave(&stream->monitor);
     return failed;
 }
@@ -207,17 +217,14 @@ static void hand_out(struct stream *stream, struct slot *slot)
     sheaf_value value = {0};
     size_t index = stream->handed_out++;
     sheaf_future *future = slot->future;
-    int status = sheaf_take(future, &value);
-    if (status == SHEAF_STATE && sheaf__future_outcome(future) == SHEAF_OK) {
-        status = sheaf_result(future, &value); /* a future given that somebody has taken from */
-    }
+    int status = sheaf_result(future, &value); /* that of a future given stays there */
     if (stream->sink) {
         int answer = stream->sink(stream->context, index, status, value);
         if (answer != SHEAF_OK && !stream->stopped) {
             stop(stream, answer, SHEAF_ORIGIN_GROUP);
         }
     }
-    sheaf_release(future);
+    sheaf__future_unhold(future);
 }
 
 static bool oldest_is_done(struct stream *stream)
@@ -228,10 +235,11 @@ static bool oldest_is_done(struct stream *stream)
 /* Something for the caller to do.  Requires: entered */
 static bool has_news(struct stream *stream)
 {
-    bool failed = stream->first_bad && !(stream->options.flags & SHEAF_GATHER_COLLECT);
-    bool room = !stream->exhausted && stream->running < stream->options.limit &&
+    bool failed = has_bad(stream);
+    bool over = stream->exhausted && stream->handed_out == stream->started;
+    bool room = !stream->exhausted && !failed && stream->running < stream->options.limit &&
                 stream->started - stream->handed_out < stream->window;
-    return oldest_is_done(stream) || room || (failed && !stream->stopped);
+    return over || oldest_is_done(stream) || room || (failed && !stream->stopped);
 }
 
 /* Waits for news.  A request to the caller stops the stream. */

@@ -119,7 +119,7 @@ SHEAF_API int sheaf_gather_run(const sheaf_gather_options *options, const sheaf_
 typedef bool sheaf_source_fn(void *context, sheaf_call *next);
 
 /* Takes one outcome, in the order of the calls.  Other than SHEAF_OK ends the stream like a failed
- * member.  `value` is the sink's. */
+ * member.  `value` is the sink's; that of a future which was given stays the future's. */
 typedef int sheaf_sink_fn(void *context, size_t index, int status, sheaf_value value);
 
 /* sheaf_gather_run() with calls from a generator: at most `limit` (default: four for each worker)
