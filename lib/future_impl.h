@@ -388,7 +388,7 @@ struct sheaf__node *sheaf__future_detach_nodes(sheaf_future *future);
 
 /* The pool for which a pending promise counts as in outside hands, or NULL; it does no more.  The
  * second tells that pool, after those that waited for the promise have been woken. */
-sheaf_pool *sheaf__promise_outside(sheaf_future *promise);
+sheaf_pool *sheaf__promise_outside(sheaf_future *future);
 void sheaf__promise_leave_outside(sheaf_pool *pool);
 
 /* Gives up the contents and the record; what it held goes on the list `rest`.
