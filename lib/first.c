@@ -172,8 +172,8 @@ static int run_race(struct race *race)
     return SHEAF_OK;
 }
 
-/* The error of a call that was started, as one that the caller keeps; NULL for the winner's, and for
- * one that awaits the caller and so could not be joined. */
+/* The error of a call that was started, as one that the caller keeps; NULL for the winner's, and
+ * for one that awaits the caller and so could not be joined. */
 static sheaf_error *error_of(sheaf_future *future)
 {
     if (!sheaf__future_done(future) || sheaf__future_outcome(future) == SHEAF_OK) {
