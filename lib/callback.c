@@ -33,6 +33,7 @@ struct sheaf__drain {
     sheaf_future *task;        /* the drain, or the turn that runs, with a reference; or NULL */
     struct sheaf__node *first; /* what it has still to process */
     struct sheaf__node *last;
+    struct callback *running;     /* the task's own, and of who abandons it */
     bool by_turns;                /* each callback takes a turn of its own; else a drain runs */
     size_t turns;                 /* callbacks that have been given a turn and have not ended */
     struct drain_waiter *waiters; /* who waits until no callback runs */
@@ -203,8 +204,12 @@ static void run_with_locals(struct callback *callback)
 
 static void run_and_free(struct sheaf__node *node)
 {
-    run_with_locals(callback_of(node));
-    free_callback(callback_of(node));
+    struct callback *callback = callback_of(node);
+    struct sheaf__drain *state = sheaf__future_extra(callback->future)->drain;
+    state->running = callback;
+    run_with_locals(callback);
+    state->running = NULL;
+    free_callback(callback);
 }
 
 /* Requires: LOCK */
@@ -292,11 +297,13 @@ static struct sheaf__node *next_node(sheaf_future *future, const sheaf_future *t
     return node;
 }
 
-/* future: a reference, taken */
-static void run_drain(sheaf_future *future, const sheaf_future *drain)
+/* Goes through what is left of the list.
+ *
+ *   turns  how many turns each entry stands for */
+static void run_rest(sheaf_future *future, const sheaf_future *task, size_t turns)
 {
     struct sheaf__node *node;
-    while ((node = next_node(future, drain, 0)) != NULL) {
+    while ((node = next_node(future, task, turns)) != NULL) {
         if (sheaf__node_is_callback(node)) {
             run_and_free(node);
         } else {
@@ -304,6 +311,12 @@ static void run_drain(sheaf_future *future, const sheaf_future *drain)
             sheaf__future_wake_nodes(node, future);
         }
     }
+}
+
+/* future: a reference, taken */
+static void run_drain(sheaf_future *future, const sheaf_future *drain)
+{
+    run_rest(future, drain, 0);
     sheaf_release(future);
 }
 
@@ -335,18 +348,31 @@ static void run_turn(struct sheaf__node *node, sheaf_future *turn)
     sheaf_release(future);
 }
 
+/* While they run their value says whose callbacks they run: for sheaf__drain_abandoned(). */
 static int drain_main(void *arg, sheaf_value *result)
 {
-    (void)result;
+    result->ptr = arg;
     run_drain(arg, sheaf__worker_current(sheaf__worker_self()));
     return SHEAF_OK;
 }
 
 static int turn_main(void *arg, sheaf_value *result)
 {
-    (void)result;
+    result->ptr = callback_of(arg)->future;
     run_turn(arg, sheaf__worker_current(sheaf__worker_self()));
     return SHEAF_OK;
+}
+
+void sheaf__drain_abandoned(sheaf_future *task)
+{
+    sheaf_future *future = task->job.out.value.ptr;
+    struct callback *suspended = sheaf__future_extra(future)->drain->running;
+    run_rest(future, task, task->fn == turn_main ? 1 : 0);
+    sheaf__future_mark_looked(task); /* how it ends is nobody's concern */
+    if (suspended) {
+        free_callback(suspended);
+    }
+    sheaf_release(future);
 }
 
 void sheaf__drain_run_here(sheaf_future *drain)

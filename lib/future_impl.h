@@ -571,6 +571,10 @@ bool sheaf__task_is_drain(const sheaf_future *task);
 /* The same, and the tasks that sheaf_run() itself needs. */
 bool sheaf__task_is_hidden(const sheaf_future *task);
 
+/* A callback is suspended on a stack that was abandoned: what comes after it in the drain `task` is
+ * run on the calling thread. */
+void sheaf__drain_abandoned(sheaf_future *task);
+
 /* Runs a drain that no worker will run, on the calling thread. */
 void sheaf__drain_run_here(sheaf_future *drain);
 

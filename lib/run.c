@@ -159,6 +159,9 @@ static void abandon(sheaf_future *task)
 {
     for (; task; task = task->in.enclosing) {
         sheaf__future_hold(task);
+        if (sheaf__task_is_drain(task)) {
+            sheaf__drain_abandoned(task);
+        }
         sheaf__future_lock(task);
         task->job.out.value.ptr = NULL;
         sheaf__future_finish_locked(task, SHEAF_CLOSED);

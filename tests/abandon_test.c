@@ -284,7 +284,43 @@ static void wakers_and_an_abandonment_that_meet(struct fixture *f)
     }
 }
 
+/* ---------------------------------------------------------------- callbacks */
+
+static int wait_for_ever(void *arg, sheaf_future *future)
+{
+    (void)future;
+    return sheaf_await(arg, NULL);
+}
+
+static int count(void *arg, sheaf_future *future)
+{
+    (void)future;
+    ++*(int *)arg;
+    return SHEAF_OK;
+}
+
+/* The callback that is suspended goes with its stack; those behind it are run by who closes. */
+static void callbacks_behind_an_abandoned_one_run(struct fixture *f)
+{
+    sheaf_pool *pool = open_as(f);
+    sheaf_clock_hold(pool);
+    sheaf_future *never = sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = f->pool));
+    sheaf_future *promise = sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = pool));
+    int calls = 0;
+    EXPECT_INT(sheaf_on_done(promise, wait_for_ever, never), SHEAF_OK);
+    EXPECT_INT(sheaf_on_done(promise, count, &calls), SHEAF_OK);
+    EXPECT_INT(sheaf_resolve(promise, (sheaf_value){0}), SHEAF_OK);
+    wait_for_suspended(pool, 1);
+    abandon(pool);
+    EXPECT_INT(calls, 1);
+    EXPECT_INT(sheaf_remove_done_and_wait(promise, count, &calls), SHEAF_OK);
+    sheaf_release(promise);
+    EXPECT(sheaf_cancel(never));
+    sheaf_release(never);
+}
+
 static const struct fixture_test tests[] = {
+    THREAD_TEST(callbacks_behind_an_abandoned_one_run),
     THREAD_TEST(a_mutex_is_unlocked_after_its_waiter_has_gone),
     THREAD_TEST(a_future_of_another_pool_ends_after_its_waiters_have_gone),
     THREAD_TEST(a_condition_is_notified_after_its_waiters_have_gone),
