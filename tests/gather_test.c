@@ -638,7 +638,8 @@ static int a_gather_that_nobody_holds_ends_and_calls_back(void *arg, sheaf_value
     (void)result;
     sheaf_future *promise = sheaf_promise(NULL);
     sheaf_future *gather = sheaf_gather_future(&promise, 1, 0);
-    EXPECT_INT(sheaf_on_done(gather, note_done, "gather"), SHEAF_OK);
+    static char name[] = "gather";
+    EXPECT_INT(sheaf_on_done(gather, note_done, name), SHEAF_OK);
     sheaf_release(gather);
     EXPECT_INT(sheaf_reject(promise, EIO, "broken"), SHEAF_OK);
     sheaf_release(promise);

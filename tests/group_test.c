@@ -58,7 +58,7 @@ static int arguments_that_make_no_sense_are_refused(void *arg, sheaf_value *resu
     SHEAF__ATOMIC(int) drops = 0;
     EXPECT_INT(sheaf_group_start(&group, NULL, NULL), SHEAF_INVALID);
     expect_end(sheaf_group_spawn_with(&group, SHEAF_SPAWN_OPTIONS(.arg_drop = count_drop), NULL,
-                                      (void *)&drops),
+                                      (void *)(uintptr_t)&drops),
                SHEAF_INVALID);
     EXPECT_INT(sheaf__load_acq(&drops), 1);
     EXPECT_INT(sheaf_group_next(&group, &member), SHEAF_STATE);
@@ -124,8 +124,9 @@ static int what_is_started_in_a_shut_group_never_runs(void *arg, sheaf_value *re
             EXPECT_INT(sheaf_group_close(&group, SHEAF_OK), SHEAF_OK);
         }
         EXPECT_INT(sheaf_group_start(&group, sleep_long, NULL), SHEAF_CLOSED);
-        sheaf_future *refused = sheaf_group_spawn_with(
-            &group, SHEAF_SPAWN_OPTIONS(.arg_drop = count_drop), sleep_long, (void *)&drops);
+        sheaf_future *refused =
+            sheaf_group_spawn_with(&group, SHEAF_SPAWN_OPTIONS(.arg_drop = count_drop), sleep_long,
+                                   (void *)(uintptr_t)&drops);
         EXPECT(sheaf_done(refused));
         expect_end(refused, SHEAF_CLOSED);
         EXPECT_INT(sheaf__load_acq(&drops), 1);
@@ -175,7 +176,7 @@ static void a_closed_pool_takes_no_members(struct fixture *f)
     sheaf_future *held = sheaf_promise(SHEAF_PROMISE_OPTIONS(.pool = pool)); /* keeps its memory */
     fixture_close(f);
     sheaf_future *refused = sheaf_group_spawn_with(
-        &group, SHEAF_SPAWN_OPTIONS(.arg_drop = count_drop), do_nothing, (void *)&drops);
+        &group, SHEAF_SPAWN_OPTIONS(.arg_drop = count_drop), do_nothing, (void *)(uintptr_t)&drops);
     expect_end(refused, SHEAF_CLOSED);
     EXPECT_INT(sheaf__load_acq(&drops), 1);
     EXPECT_INT(sheaf_group_result(&group, 0, NULL), SHEAF_EMPTY);

@@ -194,7 +194,8 @@ static void requests_of_others_are_heard_among_timeouts(struct fixture *f)
 {
     for (size_t i = 0; i < 10 + fixture_scaled(200); i++) {
         SHEAF__ATOMIC(int) heard = 0;
-        sheaf_future *task = sheaf_spawn_on(f->pool, expire_and_be_asked, (void *)&heard);
+        sheaf_future *task =
+            sheaf_spawn_on(f->pool, expire_and_be_asked, (void *)(uintptr_t)&heard);
         if (i % 2) {
             EXPECT_INT(sheaf_await_for(task, SHEAF_US(i % 7 * 40), NULL) == SHEAF_INVALID, false);
         }
