@@ -70,8 +70,9 @@ static bool grow(struct sheaf__deque *deque, uint32_t from, uint32_t bottom)
     }
     sheaf__deque_slot *slots = sheaf__load_rlx(&deque->slots);
     for (uint32_t i = from; i != bottom; i++) {
-        sheaf__store_rlx(&wider[i & (capacity * 2 - 1)],
-                         sheaf__load_rlx(&slots[i & (capacity - 1)]));
+        /* acquire and release as in the push: a copy publishes the job like its first entry. */
+        sheaf__store_rel(&wider[i & (capacity * 2 - 1)],
+                         sheaf__load_acq(&slots[i & (capacity - 1)]));
     }
     sheaf__store_rlx(&deque->slots, wider);
     sheaf__store_rlx(&deque->mask, capacity * 2 - 1);
