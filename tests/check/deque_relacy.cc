@@ -342,7 +342,12 @@ const char SENT_AWAY[] = "an owner that reads this value goes for the lock";
 const char SAME_THREAD[] =
     "the same thread's earlier release to top carries what was before it (C11)";
 
+const char COPIED[] = "thieves read the copy under the lock; the order is for a race detector "
+                      "between the owner's fibers";
+
 const check::survivor SURVIVORS[] = {
+    {"grow: store_rel &wider[i & (capacity * 2 - 1)] -> relaxed", COPIED},
+    {"grow: load_acq &slots[i & (capacity - 1)] -> relaxed", COPIED},
     {"new_slots: store_rlx &slots[i] -> skipped", "the check's memory is zeroed"},
     {"sheaf__deque_push: store_rel &slots[bottom & mask] -> relaxed", TWICE},
     {"sheaf__spin_lock: swap_acq_rel &spin->held -> acquire", LOCK_ORDER},
