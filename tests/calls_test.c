@@ -401,7 +401,7 @@ static const struct fixture_test tests[] = {
     THREAD_TEST(tasks_and_threads_wait_for_the_first_success),
     TASK_TEST(without_a_success_all_errors_come_out),
     TASK_TEST_ON(MODE_1 | MODE_FIFO, a_request_cancels_and_joins_all),
-    TASK_TEST(a_race_starts_calls_one_by_one),
+    TASK_TEST_ON(MODES_VIRTUAL, a_race_starts_calls_one_by_one),
 };
 
 int main(void)
