@@ -84,7 +84,6 @@ static bool is_still_queued(const sheaf_future *task)
     return sheaf__load_acq(&task->job.state) == SHEAF__QUEUED;
 }
 
-/* The request stays with this task.  Wakes it if it sleeps on something that is no future. */
 void sheaf__ask_here(sheaf_future *task, uintptr_t awaiting, struct sheaf__request *request)
 {
     leave_request(task, request);
@@ -194,8 +193,9 @@ static void ask_last(sheaf_future *future, struct sheaf__request *request)
     sheaf__future_unhold_later(future, &request->last_held);
 }
 
-/* Asks a task.  LOCK is let go, and the task with it unless it becomes the asker of what is
- * reached. Returns: what is to be asked next, held, LOCK taken; or NULL */
+/* Asks a task.  LOCK is let go, and so is the task, unless it is the asker of what is reached.
+ *
+ * Returns: what is to be asked next, held, LOCK taken; or NULL */
 static sheaf_future *ask_task(sheaf_future *task, struct sheaf__request *request)
 {
     if (!request->counted) {
@@ -249,9 +249,6 @@ static void tidy_up(struct sheaf__request *request)
     }
 }
 
-/* Asks a future and what it awaits, down to the end of the chain.
- * Returns: false when its end is decided; else the request has arrived, or request->reached is set
- * */
 bool sheaf__ask_chain(sheaf_future *future, struct sheaf__request *request)
 {
     request->reached = NULL;

@@ -351,18 +351,6 @@ struct future_wait {
     enum late_request late;
 };
 
-/* Registers with the future.  Returns: false when it is done */
-static bool register_node(sheaf_future *future, struct sheaf__node *node)
-{
-    sheaf__future_lock(future);
-    bool done = sheaf__future_done(future);
-    if (!done) {
-        sheaf__future_add_node(future, node);
-    }
-    sheaf__future_unlock(future);
-    return !done;
-}
-
 /* The look at requests and circles between registering and parking. */
 static int before_park(struct future_wait *wait, sheaf_future *future)
 {
@@ -414,7 +402,7 @@ static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_
     wait.node.wait = wait.sleep.wait;
     uintptr_t tag = deadline == SHEAF_FOREVER ? SHEAF__AWAITING_FUTURE : SHEAF__AWAITING_LIMITED;
     about_to_park(task, awaiting_future(future, tag));
-    if (!register_node(future, &wait.node)) {
+    if (!sheaf__future_register(future, &wait.node)) {
         back_from_park(task);
         end_timer(&wait.sleep, 0);
         return SHEAF_OK;
@@ -436,7 +424,7 @@ static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
     struct future_wait wait = {.node = {.notify = NULL}};
     SHEAF_TRY(sheaf__sleep_begin_on(&wait.sleep, sheaf__future_pool(future), NULL, deadline));
     wait.node.wait = wait.sleep.wait;
-    if (!register_node(future, &wait.node)) {
+    if (!sheaf__future_register(future, &wait.node)) {
         sheaf__sleep_abandon(&wait.sleep);
         return SHEAF_OK;
     }

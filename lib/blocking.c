@@ -9,13 +9,12 @@
  * longer than its call's future lives, which keeps the pool's memory. */
 #include <sheaf/blocking.h>
 
-#include <string.h>
-
 #include "lib/alloc.h"
 #include "lib/crew.h"
 #include "lib/error_impl.h"
 #include "lib/future_impl.h"
 #include "lib/guest.h"
+#include "lib/options.h"
 #include "lib/platform/cpus.h"
 
 /* As asyncio's executor. */
@@ -350,12 +349,9 @@ static sheaf_future *submit(struct sheaf__crew *crew, const sheaf_blocking_optio
 
 sheaf_future *sheaf_blocking_with(const sheaf_blocking_options *given, sheaf_fn *fn, void *arg)
 {
-    sheaf_blocking_options options = {.size = sizeof options};
-    if (given) {
-        if (given->size < sizeof(size_t) || given->size > sizeof options) {
-            return sheaf__future_failed(SHEAF_INVALID);
-        }
-        memcpy(&options, given, given->size);
+    sheaf_blocking_options options;
+    if (sheaf__options_read(given, &options, sizeof options)) {
+        return sheaf__future_failed(SHEAF_INVALID);
     }
     struct sheaf__worker *worker = sheaf__worker_self();
     if (!options.pool) {

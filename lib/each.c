@@ -186,8 +186,7 @@ static int pass_first(struct sheaf_each *each)
     bool first = !each->first_done && each->left > 0;
     each->first_done = true;
     sheaf__monitor_leave(&each->tally->monitor);
-    int status = first ? sheaf_yield() : SHEAF_OK;
-    return status == SHEAF_NOTASK ? SHEAF_OK : status;
+    return first ? sheaf__give_way() : SHEAF_OK;
 }
 
 int sheaf_each_next(sheaf_each *each, sheaf_future **next)

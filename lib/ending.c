@@ -36,6 +36,17 @@ void sheaf__future_unlink_node(sheaf_future *future, struct sheaf__node *node)
     }
 }
 
+bool sheaf__future_register(sheaf_future *future, struct sheaf__node *node)
+{
+    sheaf__future_lock(future);
+    bool pending = !sheaf__future_done(future);
+    if (pending) {
+        sheaf__future_add_node(future, node);
+    }
+    sheaf__future_unlock(future);
+    return pending;
+}
+
 /* Waits for a completer that is about to wake the node, or to pass it by. */
 static void wait_for_completer(struct sheaf__node *node)
 {

@@ -326,6 +326,14 @@ void sheaf__future_finish_locked(sheaf_future *future, int status);
  * Requires: a bare future to which the caller has a reference */
 void sheaf__future_finish_into(sheaf_future *future, int status, struct sheaf__ended *more);
 
+/* A bare future is about to end with the cancellation of what it stands for: it fails with that,
+ * and is not cancelled itself (G8).  Requires: LOCK */
+static inline void sheaf__future_fail_by_member(sheaf_future *future)
+{
+    uint32_t flags = sheaf__future_flags(future) | SHEAF__JOB_BY_MEMBER;
+    sheaf__store_rlx(&future->job.flags, (uint8_t)flags);
+}
+
 /* One more reference to a bare future, unless it is done or the last one is gone.  For who knows
  * the record, but has none. */
 bool sheaf__future_try_retain(sheaf_future *future);
@@ -351,6 +359,9 @@ void sheaf__future_add_node(sheaf_future *future, struct sheaf__node *node);
 
 void sheaf__future_unlink_node(sheaf_future *future, struct sheaf__node *node);
 
+/* Appends a node.  Returns: false when the future is done, and nobody has the node */
+bool sheaf__future_register(sheaf_future *future, struct sheaf__node *node);
+
 /* Takes a node back.  On return the completer is done with it.
  * Returns: false when the future is done */
 bool sheaf__future_remove_node(sheaf_future *future, struct sheaf__node *node);
@@ -367,6 +378,9 @@ sheaf_error *sheaf__future_error(const sheaf_future *future);
 
 /* The error object of a failed future as it is told: never NULL when it failed; given. */
 sheaf_error *sheaf__future_told_error(sheaf_future *future);
+
+/* What the running task fails with if it returns that status now: given, NULL: nothing. */
+sheaf_error *sheaf__task_raised(const sheaf_future *task, int status);
 
 /* Makes `error` (shared, may be NULL) what the running task fails with. */
 void sheaf__task_set_raised(sheaf_future *task, sheaf_error *error);

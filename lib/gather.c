@@ -47,9 +47,7 @@ static sheaf_future *failed_member(struct gather *gather)
 static int fail_with(sheaf_future *future, int status, sheaf_error *error)
 {
     if (status == SHEAF_CANCELLED) {
-        /* G8: not cancelled itself. */
-        uint32_t flags = sheaf__future_flags(future);
-        sheaf__store_rlx(&future->job.flags, (uint8_t)(flags | SHEAF__JOB_BY_MEMBER));
+        sheaf__future_fail_by_member(future);
     }
     future->job.out.value.ptr = error;
     return status;

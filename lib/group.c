@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/options.h"
 
 #define GROUP_FLAGS ((unsigned)(SHEAF_GROUP_SUPERVISE | SHEAF_GROUP_KEEP))
 
@@ -63,13 +64,7 @@ void sheaf__group_take(sheaf_group *handle)
 
 static int read_options(const sheaf_group_options *given, sheaf_group_options *options)
 {
-    memset(options, 0, sizeof *options);
-    if (given) {
-        if (given->size < sizeof(size_t) || given->size > sizeof *options) {
-            return SHEAF_INVALID;
-        }
-        memcpy(options, given, given->size);
-    }
+    SHEAF_TRY(sheaf__options_read(given, options, sizeof *options));
     return options->flags & ~GROUP_FLAGS ? SHEAF_INVALID : SHEAF_OK;
 }
 

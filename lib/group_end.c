@@ -15,11 +15,10 @@ struct ending {
     sheaf_error *body_error; /* held */
 };
 
+/* task: NULL for a plain thread, which raises nothing */
 static sheaf_error *raised_by(const sheaf_future *task, int status)
 {
-    struct sheaf__extra *extra = task ? sheaf__future_extra(task) : NULL;
-    sheaf_error *error = extra ? extra->raised : NULL;
-    return sheaf_error_code(error) == status ? sheaf_error_retain(error) : NULL;
+    return task ? sheaf__task_raised(task, status) : NULL;
 }
 
 /* Whether the owner was asked by somebody else than the group since that was opened.

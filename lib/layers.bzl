@@ -35,6 +35,7 @@ LAYERS = {
         "interrupt.c",
         "interrupt.h",
         "list.h",
+        "options.h",
         "spin.c",
         "spin.h",
         "time.c",

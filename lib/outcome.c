@@ -89,6 +89,13 @@ void sheaf__future_mark_looked(sheaf_future *future)
     }
 }
 
+sheaf_error *sheaf__task_raised(const sheaf_future *task, int status)
+{
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    sheaf_error *error = extra ? extra->raised : NULL;
+    return sheaf_error_code(error) == status ? sheaf_error_retain(error) : NULL;
+}
+
 void sheaf__task_set_raised(sheaf_future *task, sheaf_error *error)
 {
     struct sheaf__extra *extra = error ? sheaf__future_need_extra(task) : sheaf__future_extra(task);

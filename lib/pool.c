@@ -1,11 +1,11 @@
 #include "lib/pool_impl.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
+#include "lib/options.h"
 #include "lib/platform/clock.h"
 #include "lib/platform/cpus.h"
 #include "lib/platform/thread.h"
@@ -14,16 +14,10 @@
 
 /* ---------------------------------------------------------------- options */
 
-/* The caller's options as this library knows them: members that it does not give are 0. */
+/* The caller's options, with what stands for their defaults. */
 static int read_options(const sheaf_options *given, sheaf_options *options)
 {
-    memset(options, 0, sizeof *options);
-    if (given) {
-        if (given->size < sizeof(size_t) || given->size > sizeof *options) {
-            return SHEAF_INVALID;
-        }
-        memcpy(options, given, given->size);
-    }
+    SHEAF_TRY(sheaf__options_read(given, options, sizeof *options));
     bool one_worker = options->seed || options->schedule == SHEAF_SCHEDULE_FIFO;
     if (options->workers == 0) {
         unsigned usable = sheaf__cpus_usable();

@@ -6,18 +6,7 @@
 
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
-
-static int read_options(const sheaf_promise_options *given, sheaf_promise_options *options)
-{
-    memset(options, 0, sizeof *options);
-    if (given) {
-        if (given->size < sizeof(size_t) || given->size > sizeof *options) {
-            return SHEAF_INVALID;
-        }
-        memcpy(options, given, given->size);
-    }
-    return SHEAF_OK;
-}
+#include "lib/options.h"
 
 /* A promise that a plain thread makes is in outside hands: while it is pending, a pool at rest on a
  * virtual clock is not in a deadlock. */
@@ -53,7 +42,7 @@ static struct sheaf__extra *new_extra(const sheaf_promise_options *options, shea
 sheaf_future *sheaf_promise(const sheaf_promise_options *given)
 {
     sheaf_promise_options options;
-    if (read_options(given, &options)) {
+    if (sheaf__options_read(given, &options, sizeof options)) {
         return sheaf__future_failed(SHEAF_INVALID);
     }
     struct sheaf__worker *worker = sheaf__worker_self();

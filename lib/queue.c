@@ -19,6 +19,7 @@
 
 #include "lib/alloc.h"
 #include "lib/items.h"
+#include "lib/options.h"
 #include "lib/spin.h"
 #include "lib/waitables.h"
 
@@ -369,13 +370,8 @@ static const struct sheaf__waitable close_waitable = {
 
 int sheaf_queue_open(sheaf_queue *given, const sheaf_queue_options *given_options)
 {
-    sheaf_queue_options options = {.size = sizeof options};
-    if (given_options) {
-        if (given_options->size < sizeof(size_t) || given_options->size > sizeof options) {
-            return SHEAF_INVALID;
-        }
-        memcpy(&options, given_options, given_options->size);
-    }
+    sheaf_queue_options options;
+    SHEAF_TRY(sheaf__options_read(given_options, &options, sizeof options));
     if (!given || options.order < SHEAF_QUEUE_FIFO || options.order > SHEAF_QUEUE_PRIORITY) {
         return SHEAF_INVALID;
     }

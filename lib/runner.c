@@ -12,12 +12,12 @@
 #include <sheaf/runner.h>
 
 #include <stdio.h>
-#include <string.h>
 
 #include "lib/error_impl.h"
 #include "lib/future_impl.h"
 #include "lib/inspect.h"
 #include "lib/interrupt.h"
+#include "lib/options.h"
 #include "lib/platform/clock.h"
 
 enum state { CLOSED = 0, OPEN, BUSY };
@@ -211,18 +211,6 @@ static void keep_locals(struct runner *runner, const sheaf_future *main)
     sheaf__locals_release(before);
 }
 
-/* Returns: whether the node was registered; else the future is done */
-static bool watch(sheaf_future *future, struct sheaf__node *node)
-{
-    sheaf__future_lock(future);
-    bool pending = !sheaf__future_done(future);
-    if (pending) {
-        sheaf__future_add_node(future, node);
-    }
-    sheaf__future_unlock(future);
-    return pending;
-}
-
 /* Makes the supervisor known to whoever stops the run; NULL: takes that back.
  * Returns: whether the run has been stopped */
 static bool listen_for_stop(sheaf_pool *pool, struct sheaf__wait *wait)
@@ -243,7 +231,7 @@ static void wait_for_main(sheaf_pool *pool, sheaf_future *main)
         return; /* only a plain thread's can fail */
     }
     node.wait = sleep.wait;
-    bool registered = watch(main, &node);
+    bool registered = sheaf__future_register(main, &node);
     if (!registered) {
         sheaf__wake(sleep.wait, SHEAF__WAIT_DONE);
     }
@@ -429,13 +417,8 @@ static int run_to_end(struct run *run)
 
 static int open_runner(struct runner *runner, const sheaf_options *given)
 {
-    sheaf_options options = {.size = sizeof options};
-    if (given) {
-        if (given->size < sizeof(size_t) || given->size > sizeof options) {
-            return SHEAF_INVALID;
-        }
-        memcpy(&options, given, given->size);
-    }
+    sheaf_options options;
+    SHEAF_TRY(sheaf__options_read(given, &options, sizeof options));
     runner->flags = options.flags & (unsigned)SHEAF_RUN_SIGINT;
     options.flags &= ~(unsigned)SHEAF_RUN_SIGINT;
     runner->locals = NULL;

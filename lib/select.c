@@ -39,14 +39,9 @@ static enum sheaf__look look_at_future(struct sheaf__waiter *waiter)
     if (!waiter->wait) {
         return SHEAF__LOOK_NOTHING;
     }
-    sheaf__future_lock(future);
-    bool done = sheaf__future_done(future);
-    if (!done) {
-        waiter->of.node = (struct sheaf__node){.notify = notify_waiter};
-        sheaf__future_add_node(future, &waiter->of.node);
-    }
-    sheaf__future_unlock(future);
-    return done ? claim_future(waiter) : SHEAF__LOOK_QUEUED;
+    waiter->of.node = (struct sheaf__node){.notify = notify_waiter};
+    bool pending = sheaf__future_register(future, &waiter->of.node);
+    return pending ? SHEAF__LOOK_QUEUED : claim_future(waiter);
 }
 
 /* The completer has the node, and does not suspend before it lets go of it. */

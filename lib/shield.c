@@ -75,10 +75,8 @@ static void copy_outcome(sheaf_future *future, sheaf_future *inner, struct sheaf
         sheaf__future_mark_looked(inner); /* who looks at it is the shield's concern now */
         future->job.out.value.ptr = error;
     }
-    bool by_member = status == SHEAF_CANCELLED && !sheaf_cancelled(inner);
-    if (by_member) {
-        uint32_t flags = sheaf__future_flags(future);
-        sheaf__store_rlx(&future->job.flags, (uint8_t)(flags | SHEAF__JOB_BY_MEMBER));
+    if (status == SHEAF_CANCELLED && !sheaf_cancelled(inner)) {
+        sheaf__future_fail_by_member(future);
     }
     sheaf__future_finish_into(future, status, more);
 }
@@ -104,13 +102,7 @@ static sheaf_future *fill_shield(struct shield *shield, sheaf_future *future, sh
     sheaf__store_rlx(&shield->parties, 2);
     future->in.composed = &shield->composed;
     sheaf__future_hold(inner);
-    sheaf__future_lock(inner);
-    bool pending = !sheaf__future_done(inner);
-    if (pending) {
-        sheaf__future_add_node(inner, &shield->node);
-    }
-    sheaf__future_unlock(inner);
-    if (!pending) {
+    if (!sheaf__future_register(inner, &shield->node)) {
         /* It ended just now. */
         struct sheaf__ended none = {NULL, NULL};
         notify(&shield->node, inner, &none);

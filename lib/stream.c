@@ -10,11 +10,10 @@
 #include <sheaf/gather.h>
 #include <sheaf/task.h>
 
-#include <string.h>
-
 #include "lib/alloc.h"
 #include "lib/future_impl.h"
 #include "lib/monitor.h"
+#include "lib/options.h"
 #include "lib/waiting.h"
 
 /* How many outcomes may wait for an older one, for each call that may run. */
@@ -106,25 +105,13 @@ static void notify_slot(struct sheaf__node *node, sheaf_future *future, struct s
 
 /* ---------------------------------------------------------------- starting */
 
-/* Returns: false when it is done already */
-static bool register_with(sheaf_future *future, struct sheaf__node *node)
-{
-    sheaf__future_lock(future);
-    bool pending = !sheaf__future_done(future);
-    if (pending) {
-        sheaf__future_add_node(future, node);
-    }
-    sheaf__future_unlock(future);
-    return pending;
-}
-
 /* The future of a call; its end will be noted, or has been. */
 static void start_future(struct stream *stream, struct slot *slot, const sheaf_call *call)
 {
     if (call->future) {
         slot->future = call->future;
         sheaf__future_hold(slot->future);
-        if (!register_with(slot->future, &slot->node)) {
+        if (!sheaf__future_register(slot->future, &slot->node)) {
             note_end(slot, slot->future);
         }
         return;
@@ -283,13 +270,7 @@ static void run_stream(struct stream *stream)
 
 static int read_options(const sheaf_gather_options *given, sheaf_gather_options *options)
 {
-    memset(options, 0, sizeof *options);
-    if (given) {
-        if (given->size < sizeof(size_t) || given->size > sizeof *options) {
-            return SHEAF_INVALID;
-        }
-        memcpy(options, given, given->size);
-    }
+    SHEAF_TRY(sheaf__options_read(given, options, sizeof *options));
     return options->flags & ~ALL_FLAGS ? SHEAF_INVALID : SHEAF_OK;
 }
 

@@ -1,7 +1,5 @@
 #include "lib/tally.h"
 
-#include <string.h>
-
 #include <sheaf/gather.h>
 
 #include "lib/alloc.h"
@@ -169,19 +167,6 @@ static void notify_member(struct sheaf__node *node, sheaf_future *future, struct
     drop_references(tally, 1);
 }
 
-/* Returns: false when the future is done */
-static bool enlist(struct sheaf__member *member)
-{
-    sheaf__future_lock(member->future);
-    bool listed = !sheaf__future_done(member->future);
-    if (listed) {
-        sheaf__future_add_node(member->future, &member->node);
-        member->listed = true;
-    }
-    sheaf__future_unlock(member->future);
-    return listed;
-}
-
 /* Notes the members that are done.  Returns: how many */
 static size_t note_done(struct sheaf__tally *tally)
 {
@@ -213,7 +198,8 @@ static size_t enlist_rest(struct sheaf__tally *tally)
         if (member->done) {
             continue;
         }
-        if (!enlist(member)) {
+        member->listed = sheaf__future_register(member->future, &member->node);
+        if (!member->listed) {
             note(member, NULL);
             unlisted++;
         }

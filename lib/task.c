@@ -8,6 +8,7 @@
 #include "lib/error_impl.h"
 #include "lib/guest.h"
 #include "lib/inspect.h"
+#include "lib/options.h"
 
 #define STACK_SIZE_MAX ((size_t)1 << 30)
 #define SPAWN_FLAGS ((unsigned)(SHEAF_SPAWN_PIN | SHEAF_SPAWN_KEEP_LATE_RESULT))
@@ -382,14 +383,7 @@ sheaf_future *sheaf_spawn_copy(sheaf_fn *fn, const void *args, size_t size)
 
 int sheaf__spawn_options(const sheaf_spawn_options *given, sheaf_spawn_options *options)
 {
-    *options = plain;
-    if (given) {
-        if (given->size < sizeof(size_t) || given->size > sizeof *options) {
-            return SHEAF_INVALID;
-        }
-        memcpy(options, given, given->size);
-    }
-    return SHEAF_OK;
+    return sheaf__options_read(given, options, sizeof *options);
 }
 
 sheaf_future *sheaf_spawn_with(const sheaf_spawn_options *given, sheaf_fn *fn, void *arg)

@@ -1,9 +1,9 @@
 /* Timeout scopes, and waiting with a limit.
  *
  *            begin                timer                end
- *   IDLE  ----------->  ACTIVE  ---------> EXPIRED  --------->  ENDED
- *                          |                                      ^
- *                          +--------------------------------------+
+ *   IDLE  ----------->  ACTIVE  ---------> EXPIRED, for good
+ *                          |
+ *                          +-------------------------------->  ENDED
  *
  * A limit that has passed when the owner sets it expires when the owner next suspends, not before
  * (TO7): it has no timer.
@@ -190,20 +190,13 @@ static sheaf_error *timeout_error(sheaf_error *cause)
     return sheaf_error_with_cause(sheaf_error_new(SHEAF_TIMEOUT, NULL), cause);
 }
 
-static sheaf_error *raised_with(const sheaf_future *task, int status)
-{
-    struct sheaf__extra *extra = sheaf__future_extra(task);
-    sheaf_error *error = extra ? extra->raised : NULL;
-    return sheaf_error_code(error) == status ? error : NULL;
-}
-
 /* What leaves a scope that has expired, its request taken back.
  *
  *   left  how many requests are still counted */
 static int leave_expired(struct scope *scope, int status, int left)
 {
     sheaf_future *task = scope->task;
-    sheaf_error *raised = sheaf_error_retain(raised_with(task, status));
+    sheaf_error *raised = sheaf__task_raised(task, status);
     sheaf_error *error = NULL;
     if (status == SHEAF_CANCELLED && left <= scope->baseline) {
         error = timeout_error(raised ? raised : sheaf__error_of_status(SHEAF_CANCELLED));

@@ -62,8 +62,7 @@ int sheaf__cancel_and_join(sheaf_future *const *futures, size_t count, sheaf_ori
     return status;
 }
 
-/* W9: a wait that has nothing to wait for lets the others run once all the same. */
-static int give_way(void)
+int sheaf__give_way(void)
 {
     int status = sheaf_yield();
     return status == SHEAF_NOTASK ? SHEAF_OK : status;
@@ -80,7 +79,7 @@ static int wait_for_decision(struct sheaf__tally *tally, sheaf_pool *pool, sheaf
     }
     sheaf__monitor_leave(&tally->monitor);
     if (!waited) {
-        return give_way();
+        return sheaf__give_way();
     }
     return status == SHEAF_TIMEOUT ? SHEAF_OK : status;
 }

@@ -16,6 +16,10 @@ sheaf_pool *sheaf__clock_of(sheaf_future *const *futures, size_t count);
 /* Whether each of so many calls is a function or a future. */
 bool sheaf__calls_valid(const sheaf_call *calls, size_t count);
 
+/* Lets the others run once, where a wait has nothing to wait for but suspends all the same (W9).
+ * Returns: SHEAF_OK, on a plain thread too; SHEAF_CANCELLED */
+int sheaf__give_way(void);
+
 /* Asks those that have not ended to cancel, and waits until all have ended.  A request to the
  * caller meanwhile is passed on to all of them and does not end the wait.
  *
