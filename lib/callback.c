@@ -1,57 +1,16 @@
-/* Callbacks on completion (P2, P3, F6 to F11).
- *
- * A callback is a node in the future's list of waiters.  The completer processes the list up to the
- * first callback; the rest becomes, in the step to DONE, the list of a *drain*: a task of the
- * future's pool, hidden from the program, that goes on through it in order, one entry at a time,
- * with no lock held.  Callbacks that are added to a finished future join the list of the drain that
- * runs, or start one.  The list is under the future's LOCK, so that a sleeper behind a callback can
- * leave it at any time.
- *
- * In asyncio's order each callback takes a turn of its own in the one queue instead.  A turn that
- * comes while an earlier one is suspended leaves its callback to that one.
- *
- * Each callback brings the record of a task with it, made when it was registered, so that a
- * completion needs no memory; all but the first of a drain give theirs back unused. */
-#include "lib/future_impl.h"
+/* Callbacks on completion (P2, P3, F6 to F11).  A callback is a node in the future's list of
+ * waiters; how it comes to run is in lib/drain.c. */
+#include "lib/callback_impl.h"
 
 #include "lib/alloc.h"
-#include "lib/call.h"
 #include "lib/error_impl.h"
 
-struct callback {
-    struct sheaf__node node;
-    sheaf_done_fn *fn;
-    void *arg;
-    sheaf_future *future;
-    bool holds;                   /* a reference to it: see new_callback() */
-    sheaf_future *drain;          /* a record to run it with; NULL once used */
-    struct sheaf__locals *locals; /* of whoever registered it (F11) */
-};
-
-/* In the extra part of the future; guarded by its LOCK. */
-struct sheaf__drain {
-    sheaf_future *task;        /* the drain, or the turn that runs, with a reference; or NULL */
-    struct sheaf__node *first; /* what it has still to process */
-    struct sheaf__node *last;
-    struct callback *running;     /* the task's own, and of who abandons it */
-    bool by_turns;                /* each callback takes a turn of its own; else a drain runs */
-    size_t turns;                 /* callbacks that have been given a turn and have not ended */
-    struct drain_waiter *waiters; /* who waits until no callback runs */
-};
-
-/* In the frame of who waits, who leaves it only after having looked at the list under LOCK. */
-struct drain_waiter {
-    struct drain_waiter *next;
-    struct sheaf__wait *wait;
-};
-
-static struct callback *callback_of(struct sheaf__node *node)
-{
-    return SHEAF__CONTAINER(node, struct callback, node);
-}
-
 static void notify_callback(struct sheaf__node *node, sheaf_future *future,
-                            struct sheaf__ended *more);
+                            struct sheaf__ended *more)
+{
+    (void)more; /* a callback runs later */
+    sheaf__drain_start_committed(sheaf__callback_of(node), future);
+}
 
 bool sheaf__node_is_callback(const struct sheaf__node *node)
 {
@@ -60,22 +19,10 @@ bool sheaf__node_is_callback(const struct sheaf__node *node)
 
 /* ---------------------------------------------------------------- making and freeing */
 
-static int unused_drain(void *arg, sheaf_value *result)
-{
-    (void)arg;
-    (void)result;
-    return SHEAF_OK;
-}
-
-static void free_callback(struct callback *callback)
+void sheaf__callback_free(struct sheaf__callback *callback)
 {
     if (callback->drain) {
-        /* Never published: it ends here without having run. */
-        callback->drain->fn = unused_drain;
-        sheaf_retain(callback->drain);
-        sheaf__task_finish_unrun(callback->drain, SHEAF_CANCELLED);
-        sheaf_release(callback->drain);
-        sheaf_release(callback->drain);
+        sheaf__drain_give_up(callback->drain);
     }
     sheaf__locals_release(callback->locals);
     if (callback->holds) {
@@ -90,32 +37,19 @@ void sheaf__callbacks_forget(struct sheaf__node *list)
         struct sheaf__node *node = list;
         list = node->next;
         if (sheaf__node_is_callback(node)) {
-            free_callback(callback_of(node));
+            sheaf__callback_free(sheaf__callback_of(node));
         }
     }
 }
 
-static int drain_main(void *arg, sheaf_value *result);
-static int turn_main(void *arg, sheaf_value *result);
-
-static sheaf_future *new_drain(sheaf_pool *pool)
-{
-    sheaf_future *drain = sheaf__future_new(pool, sheaf__worker_self());
-    if (drain) {
-        sheaf__record_fill(drain, 0, SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED);
-        drain->fn = drain_main;
-    }
-    return drain;
-}
-
-static struct callback *new_callback(sheaf_future *future, sheaf_done_fn *fn, void *arg)
+static struct sheaf__callback *new_callback(sheaf_future *future, sheaf_done_fn *fn, void *arg)
 {
     sheaf_pool *pool = sheaf__future_pool(future);
-    struct callback *callback = pool ? sheaf__alloc_zeroed(sizeof *callback) : NULL;
+    struct sheaf__callback *callback = pool ? sheaf__alloc_zeroed(sizeof *callback) : NULL;
     if (!callback) {
         return NULL;
     }
-    callback->drain = new_drain(pool);
+    callback->drain = sheaf__drain_record(pool);
     if (!callback->drain) {
         sheaf__free(callback, sizeof *callback);
         return NULL;
@@ -137,38 +71,9 @@ static struct callback *new_callback(sheaf_future *future, sheaf_done_fn *fn, vo
     return callback;
 }
 
-/* The drain state of a future, made if there is none. */
-static struct sheaf__drain *need_drain_state(sheaf_future *future)
-{
-    struct sheaf__extra *extra = sheaf__future_need_extra(future);
-    struct sheaf__drain *made = extra ? sheaf__alloc_zeroed(sizeof *made) : NULL;
-    if (!made) {
-        return NULL;
-    }
-    sheaf__future_lock(future);
-    if (!extra->drain) {
-        extra->drain = made;
-        made = NULL;
-    }
-    struct sheaf__drain *state = extra->drain;
-    sheaf__future_unlock(future);
-    sheaf__free(made, sizeof *made);
-    return state;
-}
+/* ---------------------------------------------------------------- running */
 
-void sheaf__drain_free(struct sheaf__drain *state)
-{
-    sheaf__free(state, sizeof *state);
-}
-
-/* ---------------------------------------------------------------- draining */
-
-bool sheaf__task_is_drain(const sheaf_future *task)
-{
-    return task->fn == drain_main || task->fn == turn_main;
-}
-
-static void run_callback(struct callback *callback)
+static void call(struct sheaf__callback *callback)
 {
     sheaf_future *future = callback->future;
     int status = callback->fn(callback->arg, future);
@@ -183,7 +88,7 @@ static void run_callback(struct callback *callback)
 }
 
 /* Lends the callback's locals to the task that runs it, and takes back what it made of them. */
-static void run_with_locals(struct callback *callback)
+void sheaf__callback_run(struct sheaf__callback *callback)
 {
     sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
     struct sheaf__extra *extra = !task              ? NULL
@@ -193,309 +98,13 @@ static void run_with_locals(struct callback *callback)
     if (extra) {
         extra->locals = sheaf__locals_retain(callback->locals);
     }
-    run_callback(callback);
+    call(callback);
     extra = task ? sheaf__future_extra(task) : NULL;
     if (extra) {
         struct sheaf__locals *lent = extra->locals;
         extra->locals = before;
         sheaf__locals_release(lent);
     }
-}
-
-static void run_and_free(struct sheaf__node *node)
-{
-    struct callback *callback = callback_of(node);
-    struct sheaf__drain *state = sheaf__future_extra(callback->future)->drain;
-    state->running = callback;
-    run_with_locals(callback);
-    state->running = NULL;
-    free_callback(callback);
-}
-
-/* Requires: LOCK */
-static void append_node(struct sheaf__drain *state, struct sheaf__node *node)
-{
-    node->next = NULL;
-    node->previous = state->last;
-    if (state->last) {
-        state->last->next = node;
-    } else {
-        state->first = node;
-    }
-    state->last = node;
-    sheaf__store_rlx(&node->place, SHEAF__NODE_IN_DRAIN);
-}
-
-/* Requires: LOCK */
-static void unlink_node(struct sheaf__drain *state, struct sheaf__node *node)
-{
-    if (node->previous) {
-        node->previous->next = node->next;
-    } else {
-        state->first = node->next;
-    }
-    if (node->next) {
-        node->next->previous = node->previous;
-    } else {
-        state->last = node->previous;
-    }
-    sheaf__store_rlx(&node->place, SHEAF__NODE_WITH_COMPLETER);
-}
-
-void sheaf__drain_unlink(sheaf_future *future, struct sheaf__node *node)
-{
-    unlink_node(sheaf__future_extra(future)->drain, node);
-}
-
-/* The task is not what runs the callbacks any more.  Requires: LOCK.  Returns: its reference */
-static sheaf_future *end_task(struct sheaf__drain *state, const sheaf_future *task)
-{
-    if (state->task != task) {
-        return NULL;
-    }
-    sheaf_future *ended = state->task;
-    state->task = NULL;
-    return ended;
-}
-
-/* Requires: LOCK */
-static bool is_idle(const struct sheaf__drain *state)
-{
-    return !state->task && !state->first && state->turns == 0;
-}
-
-/* Requires: LOCK */
-static void wake_waiters(struct sheaf__drain *state)
-{
-    while (state->waiters) {
-        struct drain_waiter *waiter = state->waiters;
-        state->waiters = waiter->next;
-        sheaf__wake(waiter->wait, SHEAF__WAIT_DONE);
-    }
-}
-
-/* Takes the next entry; without one the task has ended its work.
- *
- *   turns  how many turns have ended since the last entry was taken */
-static struct sheaf__node *next_node(sheaf_future *future, const sheaf_future *task, size_t turns)
-{
-    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
-    sheaf_future *ended = NULL;
-    sheaf__future_lock(future);
-    state->turns -= turns;
-    struct sheaf__node *node = state->first;
-    if (node) {
-        unlink_node(state, node);
-    } else {
-        ended = end_task(state, task);
-    }
-    if (is_idle(state)) {
-        wake_waiters(state);
-    }
-    sheaf__future_unlock(future);
-    sheaf_release(ended);
-    return node;
-}
-
-/* Goes through what is left of the list.
- *
- *   turns  how many turns each entry stands for */
-static void run_rest(sheaf_future *future, const sheaf_future *task, size_t turns)
-{
-    struct sheaf__node *node;
-    while ((node = next_node(future, task, turns)) != NULL) {
-        if (sheaf__node_is_callback(node)) {
-            run_and_free(node);
-        } else {
-            node->next = NULL;
-            sheaf__future_wake_nodes(node, future);
-        }
-    }
-}
-
-/* future: a reference, taken */
-static void run_drain(sheaf_future *future, const sheaf_future *drain)
-{
-    run_rest(future, drain, 0);
-    sheaf_release(future);
-}
-
-/* Whether the turn's callback is to run now; else it is left to the turn that is suspended. */
-static bool enter_turn(struct sheaf__node *node, sheaf_future *future, sheaf_future *turn)
-{
-    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
-    sheaf__future_lock(future);
-    bool enters = !state->task;
-    if (enters) {
-        state->task = sheaf_retain(turn);
-    } else {
-        append_node(state, node);
-    }
-    sheaf__future_unlock(future);
-    return enters;
-}
-
-/* One callback, in asyncio's order, and those that were left to it. */
-static void run_turn(struct sheaf__node *node, sheaf_future *turn)
-{
-    sheaf_future *future = sheaf_retain(callback_of(node)->future);
-    if (enter_turn(node, future, turn)) {
-        while (node) {
-            run_and_free(node);
-            node = next_node(future, turn, 1);
-        }
-    }
-    sheaf_release(future);
-}
-
-/* While they run their value says whose callbacks they run: for sheaf__drain_abandoned(). */
-static int drain_main(void *arg, sheaf_value *result)
-{
-    result->ptr = arg;
-    run_drain(arg, sheaf__worker_current(sheaf__worker_self()));
-    return SHEAF_OK;
-}
-
-static int turn_main(void *arg, sheaf_value *result)
-{
-    result->ptr = callback_of(arg)->future;
-    run_turn(arg, sheaf__worker_current(sheaf__worker_self()));
-    return SHEAF_OK;
-}
-
-void sheaf__drain_abandoned(sheaf_future *task)
-{
-    sheaf_future *future = task->job.out.value.ptr;
-    struct callback *suspended = sheaf__future_extra(future)->drain->running;
-    run_rest(future, task, task->fn == turn_main ? 1 : 0);
-    sheaf__future_mark_looked(task); /* how it ends is nobody's concern */
-    if (suspended) {
-        free_callback(suspended);
-    }
-    sheaf_release(future);
-}
-
-void sheaf__drain_run_here(sheaf_future *drain)
-{
-    if (drain->fn == turn_main) {
-        run_turn(drain->in.arg, drain);
-    } else {
-        run_drain(drain->in.arg, drain);
-    }
-    sheaf__task_finish_unrun(drain, SHEAF_OK);
-}
-
-/* Publishes the drain that the first callback brought.  After the pool's end the completing thread
- * itself runs it: nobody else is left. */
-static void publish_drain(sheaf_pool *pool, sheaf_future *drain)
-{
-    struct sheaf__worker *worker = sheaf__worker_self();
-    sheaf__add_acq_rel(&pool->spawned_outside, 1);
-    if (worker && worker->pool == pool) {
-        sheaf__worker_push(worker, &drain->job);
-    } else if (!sheaf__pool_push_alive(pool, &drain->job)) {
-        pool->ops->refuse(pool, &drain->job, SHEAF_CLOSED);
-    }
-}
-
-/* Whether callbacks take turns: in asyncio's order, when the pool's own worker completes the
- * future: nobody else then puts a turn between those of one list. */
-static bool one_turn_each(const sheaf_pool *pool)
-{
-    return pool->deterministic && !pool->seed && sheaf_pool_current() == pool;
-}
-
-/* task: its first reference is dropped here, the pool keeps a task that runs */
-static void start_task(sheaf_future *task, sheaf_fn *fn, void *arg)
-{
-    task->fn = fn;
-    task->in.arg = arg;
-    publish_drain(sheaf__future_pool(task), task);
-    sheaf_release(task);
-}
-
-/* Starts a task of that callback's for its future, which somebody holds, with the record that it
- * has brought. */
-static void start_with_record(struct sheaf__node *node, sheaf_future *future)
-{
-    struct callback *callback = callback_of(node);
-    sheaf_future *task = callback->drain;
-    callback->drain = NULL;
-    if (sheaf__future_extra(future)->drain->by_turns) {
-        if (!callback->holds) {
-            sheaf_retain(future);
-            callback->holds = true;
-        }
-        start_task(task, turn_main, node);
-    } else {
-        start_task(task, drain_main, sheaf_retain(future));
-    }
-}
-
-/* In the step to DONE, for the first callback: from here on the future has a drain, or turns to
- * come, and what follows is theirs.  Requires: LOCK */
-void sheaf__drain_commit(struct sheaf__node *node, sheaf_future *future)
-{
-    struct sheaf__drain *state = sheaf__future_extra(future)->drain;
-    state->by_turns = one_turn_each(sheaf__future_pool(future));
-    if (state->by_turns) {
-        for (; node; node = node->next) {
-            state->turns += sheaf__node_is_callback(node);
-        }
-        return;
-    }
-    state->task = sheaf_retain(callback_of(node)->drain);
-    struct sheaf__node *rest = node->next;
-    node->next = NULL;
-    while (rest) {
-        struct sheaf__node *next = rest->next;
-        append_node(state, rest);
-        rest = next;
-    }
-}
-
-/* Requires: LOCK */
-static void prepend_node(struct sheaf__drain *state, struct sheaf__node *node)
-{
-    node->previous = NULL;
-    node->next = state->first;
-    if (state->first) {
-        state->first->previous = node;
-    } else {
-        state->last = node;
-    }
-    state->first = node;
-}
-
-static void notify_callback(struct sheaf__node *node, sheaf_future *future,
-                            struct sheaf__ended *more)
-{
-    (void)more; /* a callback runs later */
-    if (!sheaf__future_extra(future)->drain->by_turns) {
-        sheaf__future_lock(future);
-        prepend_node(sheaf__future_extra(future)->drain, node);
-        sheaf__future_unlock(future);
-    }
-    start_with_record(node, future);
-}
-
-/* Adds a callback to a finished future.  Requires: LOCK.  Returns: whether its record is to start
- * */
-static bool add_late(struct sheaf__drain *state, struct sheaf__node *node, const sheaf_pool *pool)
-{
-    if (!state->task && !state->first && state->turns == 0) {
-        state->by_turns = one_turn_each(pool);
-    }
-    if (state->by_turns) {
-        state->turns++;
-        return true;
-    }
-    append_node(state, node);
-    if (state->task) {
-        return false;
-    }
-    state->task = sheaf_retain(callback_of(node)->drain);
-    return true;
 }
 
 /* ---------------------------------------------------------------- the calls */
@@ -512,21 +121,21 @@ int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
     if (sheaf__future_done(future) && sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED) {
         return SHEAF_CLOSED;
     }
-    struct sheaf__drain *state = need_drain_state(future);
-    struct callback *callback = state ? new_callback(future, fn, arg) : NULL;
+    struct sheaf__drain *state = sheaf__drain_need(future);
+    struct sheaf__callback *callback = state ? new_callback(future, fn, arg) : NULL;
     if (!callback) {
         return SHEAF_NOMEM;
     }
     bool start = false;
     sheaf__future_lock(future);
     if (sheaf__future_done(future)) {
-        start = add_late(state, &callback->node, pool);
+        start = sheaf__drain_add_late(state, callback);
     } else {
         sheaf__future_add_node(future, &callback->node);
     }
     sheaf__future_unlock(future);
     if (start) {
-        start_with_record(&callback->node, future);
+        sheaf__drain_start(callback, future);
     }
     return SHEAF_OK;
 }
@@ -544,8 +153,8 @@ static struct sheaf__node *take_matching(sheaf_future *future, sheaf_done_fn *fn
     while (more) {
         struct sheaf__node *next = node->next;
         more = node != last;
-        if (sheaf__node_is_callback(node) && callback_of(node)->fn == fn &&
-            callback_of(node)->arg == arg) {
+        if (sheaf__node_is_callback(node) && sheaf__callback_of(node)->fn == fn &&
+            sheaf__callback_of(node)->arg == arg) {
             sheaf__future_unlink_node(future, node);
             node->next = taken;
             taken = node;
@@ -565,9 +174,9 @@ size_t sheaf_remove_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
     sheaf__future_unlock(future);
     size_t count = 0;
     while (taken) {
-        struct callback *callback = callback_of(taken);
+        struct sheaf__callback *callback = sheaf__callback_of(taken);
         taken = taken->next;
-        free_callback(callback);
+        sheaf__callback_free(callback);
         count++;
     }
     return count;
@@ -578,11 +187,11 @@ static struct sheaf__drain *busy_drain(sheaf_future *future)
 {
     struct sheaf__extra *extra = sheaf__future_extra(future);
     struct sheaf__drain *state = extra ? extra->drain : NULL;
-    return state && !is_idle(state) ? state : NULL;
+    return state && !sheaf__drain_is_idle(state) ? state : NULL;
 }
 
 /* Returns: false when no callback runs */
-static bool add_waiter(sheaf_future *future, struct drain_waiter *waiter)
+static bool add_waiter(sheaf_future *future, struct sheaf__drain_waiter *waiter)
 {
     sheaf__future_lock(future);
     struct sheaf__drain *state = busy_drain(future);
@@ -594,10 +203,10 @@ static bool add_waiter(sheaf_future *future, struct drain_waiter *waiter)
     return state != NULL;
 }
 
-static void remove_waiter(sheaf_future *future, const struct drain_waiter *waiter)
+static void remove_waiter(sheaf_future *future, const struct sheaf__drain_waiter *waiter)
 {
     sheaf__future_lock(future);
-    struct drain_waiter **at = &sheaf__future_extra(future)->drain->waiters;
+    struct sheaf__drain_waiter **at = &sheaf__future_extra(future)->drain->waiters;
     while (*at && *at != waiter) {
         at = &(*at)->next;
     }
@@ -614,7 +223,7 @@ static void remove_waiter(sheaf_future *future, const struct drain_waiter *waite
 static int wait_for_drain(sheaf_future *future)
 {
     struct sheaf__sleep sleep;
-    struct drain_waiter self;
+    struct sheaf__drain_waiter self;
     SHEAF_TRY(sheaf__sleep_begin(&sleep, "callbacks", SHEAF_FOREVER));
     self.wait = sleep.wait;
     if (!add_waiter(future, &self)) {

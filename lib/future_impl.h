@@ -138,7 +138,7 @@ struct sheaf__extra {
     uint64_t stamp;               /* written once, before DONE */
     uint64_t number;              /* of the default name, guarded by LOCK; 0: none yet */
     unsigned masks;               /* runner only: nested masks */
-    struct sheaf__drain *drain;   /* guarded by LOCK: callbacks being run (lib/callback.c) */
+    struct sheaf__drain *drain;   /* guarded by LOCK: callbacks being run (lib/drain.c) */
     struct sheaf__ticket
         *tickets;                /* guarded by LOCK: undelivered requests that can be taken back */
     struct sheaf__block *blocks; /* runner only: groups and limits that are open, innermost first */
@@ -218,7 +218,7 @@ struct sheaf__composed_ops {
 /* Where a node is once its future is done. */
 enum sheaf__node_place {
     SHEAF__NODE_WITH_COMPLETER = 0, /* who is about to wake it, and does not suspend before */
-    SHEAF__NODE_IN_DRAIN,           /* in the list of a drain, guarded by LOCK (lib/callback.c) */
+    SHEAF__NODE_IN_DRAIN,           /* in the list of a drain, guarded by LOCK (lib/drain.c) */
     SHEAF__NODE_PASSED              /* its sleeper was woken by somebody else: nobody has it */
 };
 
@@ -577,7 +577,7 @@ void sheaf__locals_release(struct sheaf__locals *locals);
  * this thread.  NULL: none */
 struct sheaf__locals *sheaf__locals_current(void);
 
-/* ---------------------------------------------------------------- callbacks (lib/callback.c) */
+/* ---------------------------------------------------------------- callbacks (lib/drain.c) */
 
 /* Whether this task is one that runs callbacks: the program does not see it. */
 bool sheaf__task_is_drain(const sheaf_future *task);

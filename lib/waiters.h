@@ -67,7 +67,7 @@ struct sheaf__waiter {
     bool chosen;
     union {
         struct sheaf__node node;  /* a future's (lib/select.c) */
-        struct sheaf__item *item; /* a queue's (lib/queue.c) */
+        struct sheaf__item *item; /* a queue's (lib/queue_wait.c) */
         size_t index;             /* a barrier's */
     } of;
 };
