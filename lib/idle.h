@@ -26,7 +26,7 @@
  *                          the decision on there is a searcher.
  *
  * The worker that makes `asleep` equal to the number of workers is the one that sees the pool at
- * rest: it moves a virtual clock on, ends drains and declares deadlocks (lib/worker.c). */
+ * rest: it moves a virtual clock on, ends drains and declares deadlocks (lib/rest.c). */
 #ifndef SHEAF_LIB_IDLE_H
 #define SHEAF_LIB_IDLE_H
 

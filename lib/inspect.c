@@ -129,8 +129,6 @@ static void add_parked(struct search *search)
         struct sheaf__fiber *fiber = SHEAF__CONTAINER(link, struct sheaf__fiber, all);
         if (sheaf__wait_pin(&fiber->wait)) {
             add_stack(search, sheaf__load_acq(&fiber->current));
-            for (volatile int x = 0; x < 20000; x++) {
-            }
             sheaf__wait_unpin(&fiber->wait);
         }
     }

@@ -67,6 +67,11 @@ LAYERS = {
     "runtime": [
         "pool.c",
         "pool_impl.h",
+        "report.c",
+        "rest.c",
+        "seek.c",
+        "seek.h",
+        "stats.c",
         "worker.c",
         "worker.h",
     ],

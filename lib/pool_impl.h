@@ -34,7 +34,7 @@ struct sheaf__pool_ops {
 /* Life of a pool: OPEN -> CLOSING (no new work from outside) -> STOPPED (workers leave). */
 enum sheaf__pool_phase { SHEAF__POOL_OPEN = 0, SHEAF__POOL_CLOSING = 1, SHEAF__POOL_STOPPED = 2 };
 
-struct report; /* lib/pool.c */
+struct sheaf__report; /* lib/report.c */
 
 /* What a layer above keeps with a pool and ends with it: the threads of its blocking calls. */
 struct sheaf__annex {
@@ -58,9 +58,9 @@ struct sheaf_pool {
     char name[SHEAF__POOL_NAME_SIZE];
     sheaf_unhandled_fn *unhandled;
     void *hook_context;
-    pthread_mutex_t hook_lock; /* guards the two below; nothing is called with it held */
-    struct report *reports;    /* wait for the hook, oldest first */
-    bool reporting;            /* somebody works them off */
+    pthread_mutex_t hook_lock;     /* guards the two below; nothing is called with it held */
+    struct sheaf__report *reports; /* wait for the hook, oldest first */
+    bool reporting;                /* somebody works them off */
 
     struct sheaf__runq inject; /* tasks from outside; in the deterministic mode everything */
     struct sheaf__runq woken;  /* fibers woken from outside of the workers */
@@ -109,6 +109,12 @@ int sheaf__pool_stop(sheaf_pool *pool, int64_t deadline);
 /* A worker's thread is about to end. */
 void sheaf__pool_worker_left(sheaf_pool *pool);
 
+static inline bool sheaf__pool_stopped(sheaf_pool *pool)
+{
+    /* acquire: pairs with the release in sheaf__pool_stop(). */
+    return sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED;
+}
+
 /* Takes the oldest job out of any queue of a stopped pool; NULL when all are empty. */
 struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool);
 
@@ -149,6 +155,10 @@ bool sheaf__pool_at_rest(sheaf_pool *pool);
  * Returns: SHEAF_OK; SHEAF_TIMEOUT at the (real) deadline; SHEAF_DEADLOCK when it rests for good
  * Context: plain thread */
 int sheaf__pool_wait_rest(sheaf_pool *pool, uint64_t *seen, int64_t deadline);
+
+/* Waits for a change of what the pool at rest means.  Returns: as pthread_cond_timedwait
+ * Requires: rest_lock is held */
+int sheaf__pool_wait_change(sheaf_pool *pool, int64_t deadline);
 
 /* How many tasks have not ended: no fewer than there were at some instant of the call.  0 is exact.
  * */

@@ -1,7 +1,7 @@
 // The idle protocol under Relacy: a job that was announced is executed, whoever falls asleep
 // meanwhile.  A lost wake-up is a deadlock.
 //
-// The workers' loop is that of lib/worker.c in small: search, rest and end_search are the same
+// The workers' loop is that of lib/seek.c in small: search, rest and end_search are the same
 // steps.
 #include "tests/check/relacy_lib.h"
 

@@ -1,5 +1,5 @@
-/* The idle protocol of lib/idle.h and the rule of the last to lie down (rest() in lib/worker.c,
- * sheaf__pool_at_rest() in lib/pool.c), with three workers on a virtual clock and somebody outside
+/* The idle protocol of lib/idle.h and the rule of the last to lie down (rest() in lib/seek.c,
+ * sheaf__pool_at_rest() in lib/rest.c), with three workers on a virtual clock and somebody outside
  * who submits two jobs, holding the clock meanwhile, or one without holding it.
  *
  * Sections under the idle lock and single operations of a queue are one step; everything else

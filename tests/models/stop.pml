@@ -1,5 +1,5 @@
 /* The end of a pool: sheaf__pool_stop(), sheaf__pool_seal() and sheaf__pool_retire() in lib/pool.c
- * with refuse_queued() in lib/run.c, against workers that look for work or sleep (lib/worker.c,
+ * with refuse_queued() in lib/run.c, against workers that look for work or sleep (lib/seek.c,
  * lib/idle.h) and threads of others that wake a task of the pool (resume_fiber()).  Two tasks are
  * suspended; whoever comes to wake one of them first, out of three, decides, and pushes its fiber.
  * A draining close waits until both have ended.  An abandoning one waits for no task, and the

@@ -1,0 +1,215 @@
+#include "lib/seek.h"
+
+#include "lib/pool_impl.h"
+
+/* Once in so many turns of the loop another queue is looked at first: a worker that always has work
+ * in one of them serves the others all the same. */
+#define FAIRNESS_TICKS 61U
+
+/* How often a searching worker goes round all queues before it lies down. */
+#define SEARCH_ROUNDS 4U
+
+/* The seeded mode draws among so many of the jobs at the head of the queue. */
+#define SEEDED_CHOICES 64U
+
+/* xorshift64*: S. Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016. */
+static uint64_t roll(struct sheaf__worker *worker)
+{
+    uint64_t x = sheaf__load_rlx(&worker->dice);
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    sheaf__store_rlx(&worker->dice, x);
+    return x * UINT64_C(2685821657736338717);
+}
+
+/* ---------------------------------------------------------------- finding work */
+
+static struct sheaf__job *steal_entries(struct sheaf__worker *worker, struct sheaf__worker *victim)
+{
+    struct sheaf__job *jobs[SHEAF__DEQUE_STEAL_MAX];
+    unsigned got =
+        sheaf__deque_steal(&victim->deque, jobs, SHEAF__DEQUE_STEAL_MAX, worker->pool->ops->stolen);
+    for (unsigned i = 1; i < got; i++) {
+        sheaf__worker_push(worker, jobs[i]);
+    }
+    return got ? jobs[0] : NULL;
+}
+
+static struct sheaf__job *steal_from(struct sheaf__worker *worker, struct sheaf__worker *victim)
+{
+    struct sheaf__job *job = sheaf__runq_pop(&victim->ready);
+    if (!job) {
+        job = steal_entries(worker, victim);
+    }
+    if (!job) {
+        job = sheaf__runq_pop(&victim->late);
+    }
+    if (job) {
+        sheaf__count(&worker->counts.stolen);
+    }
+    return job;
+}
+
+static struct sheaf__job *steal(struct sheaf__worker *worker)
+{
+    sheaf_pool *pool = worker->pool;
+    unsigned count = pool->worker_count;
+    unsigned at = (unsigned)(roll(worker) % count);
+    for (unsigned i = 0; i < count; i++, at = at + 1 == count ? 0 : at + 1) {
+        struct sheaf__worker *victim = &pool->workers[at];
+        struct sheaf__job *job = victim == worker ? NULL : steal_from(worker, victim);
+        if (job) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+static struct sheaf__job *next_in_order(struct sheaf__worker *worker)
+{
+    sheaf_pool *pool = worker->pool;
+    if (!pool->seed) {
+        return sheaf__runq_pop(&pool->inject);
+    }
+    size_t count = sheaf__load_rlx(&pool->inject.count);
+    if (count == 0) {
+        return NULL;
+    }
+    size_t choices = count < SEEDED_CHOICES ? count : SEEDED_CHOICES;
+    return sheaf__runq_pop_at(&pool->inject, (size_t)(roll(worker) % choices));
+}
+
+/* The oldest of the own entries, which the newest would starve. */
+static struct sheaf__job *oldest_own(struct sheaf__worker *worker)
+{
+    struct sheaf__job *job = NULL;
+    sheaf__deque_steal(&worker->deque, &job, 1, worker->pool->ops->stolen);
+    return job;
+}
+
+/* Once in a while each queue is served first, so that none starves. */
+static struct sheaf__job *next_in_turn(struct sheaf__worker *worker, uint32_t turn)
+{
+    sheaf_pool *pool = worker->pool;
+    switch (turn % 5) {
+    case 0:
+        return sheaf__runq_pop(&pool->inject);
+    case 1:
+        return sheaf__runq_pop(&worker->late);
+    case 2:
+        return sheaf__runq_pop(&pool->woken);
+    case 3:
+        return oldest_own(worker);
+    default:
+        return sheaf__runq_pop(&worker->ready);
+    }
+}
+
+static struct sheaf__job *first_of(struct sheaf__runq *queue, struct sheaf__runq *other)
+{
+    struct sheaf__job *job = sheaf__runq_pop(queue);
+    return job ? job : sheaf__runq_pop(other);
+}
+
+/* What lies nearest: woken tasks before new ones, since they hold stacks; what gave way last. */
+static struct sheaf__job *next_local(struct sheaf__worker *worker)
+{
+    sheaf_pool *pool = worker->pool;
+    uint32_t tick = sheaf__load_rlx(&worker->ticks) + 1;
+    sheaf__store_rlx(&worker->ticks, tick);
+    struct sheaf__job *job = NULL;
+    if (SHEAF__UNLIKELY(tick % FAIRNESS_TICKS == 0)) {
+        job = next_in_turn(worker, tick / FAIRNESS_TICKS);
+    }
+    if (!job && tick % 2) {
+        job = sheaf__runq_pop(&worker->pinned);
+    }
+    if (!job) {
+        job = first_of(&pool->woken, &worker->ready);
+    }
+    if (!job) {
+        job = sheaf__deque_pop(&worker->deque);
+    }
+    if (!job) {
+        job = tick % 2 ? first_of(&pool->inject, &worker->late)
+                       : first_of(&worker->late, &pool->inject);
+    }
+    return job ? job : sheaf__runq_pop(&worker->pinned);
+}
+
+static struct sheaf__job *next_now(struct sheaf__worker *worker)
+{
+    if (worker->deterministic) {
+        return next_in_order(worker);
+    }
+    return next_local(worker);
+}
+
+/* ---------------------------------------------------------------- idling: see lib/idle.h */
+
+static bool has_own_work(struct sheaf__worker *worker)
+{
+    return !sheaf__runq_empty(&worker->pinned) || sheaf__pool_has_work(worker->pool);
+}
+
+/* searching -> working, with the chained wake-up. */
+static void end_search(struct sheaf__worker *worker)
+{
+    sheaf_pool *pool = worker->pool;
+    if (sheaf__idle_search_end(&pool->idle) && sheaf__pool_has_work(pool)) {
+        sheaf__idle_wake_one(&pool->idle);
+    }
+}
+
+static struct sheaf__job *search_round(struct sheaf__worker *worker)
+{
+    struct sheaf__job *job = next_now(worker);
+    if (!job && !worker->deterministic) {
+        job = steal(worker);
+    }
+    return job;
+}
+
+/* searching -> asleep -> searching. */
+static void rest(struct sheaf__worker *worker)
+{
+    sheaf_pool *pool = worker->pool;
+    uint32_t sleepers = sheaf__idle_lie_down(&pool->idle, &worker->bunk);
+    if (has_own_work(worker) || sheaf__pool_stopped(pool) ||
+        (sleepers == pool->worker_count && sheaf__pool_at_rest(pool))) {
+        sheaf__idle_get_up(&pool->idle, &worker->bunk);
+        return;
+    }
+    sheaf__idle_sleep(&worker->bunk);
+}
+
+/* Searches, and sleeps when there is nothing.  Returns: NULL when the pool stops */
+static struct sheaf__job *search(struct sheaf__worker *worker)
+{
+    struct sheaf__job *job = NULL;
+    sheaf__idle_search_begin(&worker->pool->idle);
+    for (unsigned round = 0; !job && !sheaf__pool_stopped(worker->pool); round++) {
+        job = search_round(worker);
+        if (!job && round >= SEARCH_ROUNDS) {
+            rest(worker);
+            round = 0;
+        }
+    }
+    end_search(worker);
+    return job;
+}
+
+struct sheaf__job *sheaf__seek(struct sheaf__worker *worker)
+{
+    struct sheaf__job *job = sheaf__load_rlx(&worker->handed);
+    if (job) {
+        sheaf__store_rlx(&worker->handed, NULL);
+        return job;
+    }
+    if (SHEAF__UNLIKELY(sheaf__pool_stopped(worker->pool))) {
+        return NULL;
+    }
+    job = next_now(worker);
+    return job ? job : search(worker);
+}

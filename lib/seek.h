@@ -1,0 +1,14 @@
+/* Which job a worker's loop runs next, where it is looked for, and when there is none. */
+#ifndef SHEAF_LIB_SEEK_H
+#define SHEAF_LIB_SEEK_H
+
+#include "lib/job.h"
+#include "lib/worker.h"
+
+/* The next job of the worker's loop; searches and sleeps while there is none.
+ *
+ * Returns: NULL when the pool stops
+ * Context: the worker's own loop, no task runs */
+struct sheaf__job *sheaf__seek(struct sheaf__worker *worker);
+
+#endif

@@ -1,0 +1,90 @@
+/* What a pool tells of itself: its counts, its clock, the calling task's pool. */
+#include "lib/pool_impl.h"
+
+#include "lib/platform/clock.h"
+
+/* ---------------------------------------------------------------- counts */
+
+size_t sheaf__pool_suspended(sheaf_pool *pool)
+{
+    uint64_t parked = 0;
+    uint64_t resumed = 0;
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        resumed += sheaf__load_rlx(&pool->workers[i].counts.resumed);
+        parked += sheaf__load_rlx(&pool->workers[i].counts.parked);
+    }
+    return parked > resumed ? (size_t)(parked - resumed) : 0;
+}
+
+static uint64_t count_ended(sheaf_pool *pool)
+{
+    /* acquire: the tasks that an ended one spawned are counted in what is read after this. */
+    uint64_t ended = sheaf__load_acq(&pool->refused);
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        ended += sheaf__load_acq(&pool->workers[i].counts.ran);
+        ended += sheaf__load_acq(&pool->workers[i].counts.inlined);
+    }
+    return ended;
+}
+
+static uint64_t count_spawned(sheaf_pool *pool)
+{
+    uint64_t spawned = sheaf__load_acq(&pool->spawned_outside);
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        spawned += sheaf__load_acq(&pool->workers[i].counts.spawned);
+    }
+    return spawned;
+}
+
+size_t sheaf__pool_unfinished(sheaf_pool *pool)
+{
+    /* Both only grow, and a task is counted as spawned before it can end: when the later reading of
+     * the one equals the earlier of the other, nothing was under way in between. */
+    uint64_t ended = count_ended(pool);
+    return (size_t)(count_spawned(pool) - ended);
+}
+
+/* ---------------------------------------------------------------- queries */
+
+int sheaf_pool_workers(const sheaf_pool *pool)
+{
+    return pool ? (int)pool->worker_count : 0;
+}
+
+sheaf_time sheaf_pool_now(sheaf_pool *pool)
+{
+    return pool ? sheaf__timekeeper_now(&pool->keeper) : sheaf__clock_monotonic();
+}
+
+sheaf_pool *sheaf_pool_current(void)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    return worker ? worker->pool : NULL;
+}
+
+sheaf_time sheaf_now(void)
+{
+    return sheaf_pool_now(sheaf_pool_current());
+}
+
+int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
+{
+    if (!pool || !stats || stats->size != sizeof *stats) {
+        return SHEAF_INVALID;
+    }
+    *stats = (sheaf_stats){.size = sizeof *stats};
+    stats->finished = count_ended(pool);
+    stats->spawned = count_spawned(pool);
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        struct sheaf__counters *counts = &pool->workers[i].counts;
+        stats->inlined += sheaf__load_rlx(&counts->inlined);
+        stats->stolen += sheaf__load_rlx(&counts->stolen);
+        stats->parked += sheaf__load_rlx(&counts->parked);
+        stats->woken += sheaf__load_rlx(&counts->resumed);
+    }
+    stats->wakeups = sheaf__load_rlx(&pool->idle.wakeups);
+    stats->timers = sheaf__load_rlx(&pool->keeper.started);
+    stats->suspended = sheaf__pool_suspended(pool);
+    stats->stacks = sheaf__load_rlx(&pool->fibers.count);
+    return SHEAF_OK;
+}
