@@ -10,6 +10,7 @@
 #include <sheaf/future.h>
 #include <sheaf/gather.h>
 #include <sheaf/group.h>
+#include <sheaf/parallel.h>
 #include <sheaf/pool.h>
 #include <sheaf/queue.h>
 #include <sheaf/runner.h>

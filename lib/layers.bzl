@@ -130,6 +130,12 @@ LAYERS = {
         "waiting.c",
         "waiting.h",
     ],
+    "helpers": [
+        "loop.c",
+        "loop.h",
+        "parallel.c",
+        "reduce.c",
+    ],
 }
 
 TOP_LAYER = LAYERS.keys()[-1]
