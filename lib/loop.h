@@ -53,8 +53,8 @@ int sheaf__loop_init(struct sheaf__loop *loop, const sheaf_loop_options *options
  * Returns: the loop's outcome; its error is raised in the calling task */
 int sheaf__loop_run(struct sheaf__loop *loop, void (*run)(void *context), void *context);
 
-/* Runs fn(arg, value) as a task of a pool (NULL: the current one, else the default) to its end: what
- * it uses may lie in the caller's frame.  Returns: its status, that of a spawn that failed */
+/* Runs fn(arg, value) as a task of a pool (NULL: the current one, else the default) to its end:
+ * what it uses may lie in the caller's frame.  Returns: its status, that of a spawn that failed */
 int sheaf__run_as_task(sheaf_pool *pool, sheaf_fn *fn, void *arg);
 
 /* What the calling part has come upon.  `at`: the index */

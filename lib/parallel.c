@@ -2,8 +2,8 @@
  *
  * The division is lazy binary splitting (Tzannes, Caragea, Vishkin, Barua, 2010): a part splits
  * between two pieces if the worker's deque holds nothing that a thief could take, and works on
- * otherwise.  With nobody idle a loop over n pieces splits about log n times.  Departure: the length
- * of a piece is not a constant of the program, but follows the time that the last one took.
+ * otherwise.  With nobody idle a loop over n pieces splits about log n times.  Departure: the
+ * length of a piece is not a constant of the program, but follows the time that the last one took.
  *
  * Justified by tests/bench w9_map: a flat loop pays one clock read and a look at the deque for each
  * piece of some ten microseconds, and a skewed one is balanced to that length. */

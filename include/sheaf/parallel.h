@@ -21,8 +21,9 @@
  * of the other parts.  The first failure ends the loop: no further piece is begun, and bodies that
  * run are let finish.  What had been finished by then can be recorded, see sheaf_loop_options.
  *
- * A body may suspend.  But a piece that waits keeps the rest of its own part waiting too: calls that
- * mostly wait are for sheaf_gather_run() (gather.h), which has as many under way as its limit says.
+ * A body may suspend.  But a piece that waits keeps the rest of its own part waiting too: calls
+ * that mostly wait are for sheaf_gather_run() (gather.h), which has as many under way as its limit
+ * says.
  */
 #ifndef SHEAF_PARALLEL_H
 #define SHEAF_PARALLEL_H
@@ -90,10 +91,10 @@ typedef int sheaf_range_fn(void *context, size_t begin, size_t end);
  *
  *   options  NULL: all defaults
  *
- * Returns:  SHEAF_OK; the status of a failed piece, of several the one that begins lowest (in a task
- *           its error object becomes the one the task fails with); SHEAF_CANCELLED when the caller
- *           was asked; SHEAF_INVALID for end < begin or unknown flags; SHEAF_NOMEM, SHEAF_CLOSED
- *           when it needs a task and cannot have one: nothing was called then
+ * Returns:  SHEAF_OK; the status of a failed piece, of several the one that begins lowest (in a
+ *           task its error object becomes the one the task fails with); SHEAF_CANCELLED when the
+ *           caller was asked; SHEAF_INVALID for end < begin or unknown flags; SHEAF_NOMEM,
+ *           SHEAF_CLOSED when it needs a task and cannot have one: nothing was called then
  * Context:  task, plain thread
  * Cancel:   ends the loop at the next piece */
 SHEAF_API int sheaf_for(const sheaf_loop_options *options, size_t begin, size_t end,
@@ -117,8 +118,8 @@ SHEAF_API int sheaf_map(const sheaf_loop_options *options, sheaf_fn *fn, void *a
 #define SHEAF_ACCUMULATOR_MAX ((size_t)1 << 20)
 
 /* How values are brought together: an accumulator is memory of `size` bytes, aligned for every
- * ordinary type.  Combining has to be associative, and need not be commutative: the order is that of
- * the indices. */
+ * ordinary type.  Combining has to be associative, and need not be commutative: the order is that
+ * of the indices. */
 typedef struct sheaf_reduction {
     size_t size;
 
