@@ -1,7 +1,8 @@
 /* The inner path of fork-join, inlined where it is used: filling a record, publishing it in the own
  * deque, calling a body and completing it the biased way.
  *
- * Justified by tests/bench fib.  For a child that its maker awaits before anybody else looks at it:
+ * Justified by tests/bench w1_fib.  For a child that its maker awaits before anybody else looks at
+ * it:
  *
  *   spawn      reads the worker's line and the deque's; writes the child's line (8 words), one slot
  *              of the deque and its bottom; reads the pool's idle word

@@ -1,0 +1,101 @@
+/* The tools of bench.h. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "tests/bench/bench.h"
+
+bool bench_form_is(const struct bench_run *run, const char *form)
+{
+    return !strcmp(run->form, form);
+}
+
+static double seconds_of(clockid_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+double bench_now(void)
+{
+    return seconds_of(CLOCK_MONOTONIC);
+}
+
+double bench_cpu(void)
+{
+    return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void bench_nap(double seconds)
+{
+    struct timespec time = {.tv_sec = (time_t)seconds};
+    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+    nanosleep(&time, NULL);
+}
+
+double bench_peak_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss * 1024;
+}
+
+void bench_tell(const char *metric, double value)
+{
+    printf("%s\t%.6g\n", metric, value);
+    fflush(stdout);
+}
+
+void bench_tellf(double value, const char *format, ...)
+{
+    char metric[64];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(metric, sizeof metric, format, arguments);
+    va_end(arguments);
+    bench_tell(metric, value);
+}
+
+void bench_check(bool right, const char *what)
+{
+    if (!right) {
+        fprintf(stderr, "bench: wrong: %s\n", what);
+        exit(4);
+    }
+}
+
+static int do_nothing(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    return SHEAF_OK;
+}
+
+enum { WARMING_TASKS = 64 };
+
+int bench_in_task(const struct bench_run *run, sheaf_fn *body)
+{
+    return sheaf_run(SHEAF_OPTIONS(.workers = run->workers), body, (void *)(uintptr_t)run, NULL);
+}
+
+sheaf_pool *bench_open(const struct bench_run *run)
+{
+    sheaf_pool *pool = NULL;
+    bench_check(!sheaf_pool_open(SHEAF_OPTIONS(.workers = run->workers), &pool), "no pool");
+    sheaf_future *futures[WARMING_TASKS];
+    for (int i = 0; i < WARMING_TASKS; i++) {
+        futures[i] = sheaf_spawn_on(pool, do_nothing, NULL);
+    }
+    for (int i = 0; i < WARMING_TASKS; i++) {
+        bench_check(!sheaf_join(futures[i], NULL), "a warming task");
+    }
+    return pool;
+}
+
+void bench_close(sheaf_pool *pool)
+{
+    bench_check(!sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER, NULL, NULL), "close");
+}
