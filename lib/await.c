@@ -236,7 +236,8 @@ static int begin_thread_sleep(struct sheaf__sleep *sleep, sheaf_pool *pool)
         return SHEAF_NOMEM;
     }
     sleep->wait = &sleep->thread.wait;
-    if (sleep->deadline != SHEAF_FOREVER && pool && pool->is_virtual) {
+    if (sleep->deadline != SHEAF_FOREVER && pool && pool->is_virtual &&
+        !sheaf__pool_is_lost(pool)) {
         sheaf_time deadline = sleep->deadline;
         sleep->deadline = SHEAF_FOREVER;
         sleep->keeper = &pool->keeper;
@@ -456,6 +457,7 @@ static SHEAF__NOINLINE bool claim_if_queued(struct sheaf__worker *worker, sheaf_
 
 static int wait_for_future(sheaf_future *future, sheaf_time deadline, enum late_request late)
 {
+    sheaf__future_meet(future);
     if (sheaf__future_done(future)) {
         return SHEAF_OK;
     }

@@ -119,6 +119,9 @@ static void run_call(struct sheaf__crew_job *job)
     struct call *call = call_of(job);
     sheaf__guest_enter(&call->guest);
     call->status = call->fn(call->arg, &call->value);
+    if (SHEAF__UNLIKELY(sheaf__future_is_lost(call->future))) {
+        sheaf__returned_in_child("a blocking call");
+    }
     sheaf__guest_leave();
 }
 
@@ -269,7 +272,8 @@ static int enter(sheaf_pool *pool, struct sheaf__crew **crew)
     struct sheaf__worker *worker = sheaf__worker_self();
     bool inside = worker && worker->pool == pool;
     /* As for a spawn: while the pool closes, only its own tasks go on. */
-    bool closed = !inside && sheaf__load_acq(&pool->phase) != SHEAF__POOL_OPEN;
+    bool closed =
+        !inside && (sheaf__pool_is_lost(pool) || sheaf__load_acq(&pool->phase) != SHEAF__POOL_OPEN);
     struct calls *made = NULL;
     *crew = closed ? NULL : look(pool, &made, &closed);
     if (*crew || closed) {

@@ -41,6 +41,9 @@ static SHEAF__ALWAYS_INLINE void sheaf__push_own(struct sheaf__worker *worker, s
     sheaf__idle_announce(&worker->pool->idle);
 }
 
+/* Gives a record back on a thread that is no worker of its pool. */
+void sheaf__record_free_outside(sheaf_future *future);
+
 /* Gives a record back whose contents are given up. */
 static SHEAF__ALWAYS_INLINE void sheaf__record_free(sheaf_future *future)
 {
@@ -49,7 +52,7 @@ static SHEAF__ALWAYS_INLINE void sheaf__record_free(sheaf_future *future)
     if (SHEAF__LIKELY(worker && &worker->pool->depot == depot)) {
         sheaf__cache_give(&worker->records, depot, future);
     } else {
-        sheaf__depot_give(depot, future);
+        sheaf__record_free_outside(future);
     }
 }
 
@@ -103,6 +106,9 @@ sheaf__call_body(struct sheaf__worker *worker, sheaf_future *task, sheaf_future 
     }
     int status = child->fn(arg, &child->job.out.value);
     worker = sheaf__worker_self();
+    if (SHEAF__UNLIKELY(!worker)) {
+        sheaf__returned_in_child("a task");
+    }
     /* First of all, for whoever inspects, and for what the completion calls, a drop or a hook: it
      * must not see a task that may be gone. */
     sheaf__store_rlx(&worker->current, task);

@@ -77,6 +77,9 @@ static void call(struct sheaf__callback *callback)
 {
     sheaf_future *future = callback->future;
     int status = callback->fn(callback->arg, future);
+    if (SHEAF__UNLIKELY(sheaf__future_is_lost(future))) {
+        sheaf__returned_in_child("a callback");
+    }
     if (status != SHEAF_OK) {
         char name[128];
         sheaf__future_name_text(future, name, sizeof name);
@@ -118,7 +121,8 @@ int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
         return SHEAF_CLOSED;
     }
     sheaf_pool *pool = sheaf__future_pool(future);
-    if (sheaf__future_done(future) && sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED) {
+    if (sheaf__pool_is_lost(pool) ||
+        (sheaf__future_done(future) && sheaf__load_acq(&pool->phase) == SHEAF__POOL_STOPPED)) {
         return SHEAF_CLOSED;
     }
     struct sheaf__drain *state = sheaf__drain_need(future);
@@ -252,7 +256,7 @@ int sheaf_remove_done_and_wait(sheaf_future *future, sheaf_done_fn *fn, void *ar
         return SHEAF_INVALID;
     }
     sheaf_remove_done(future, fn, arg);
-    if (sheaf__future_flags(future) & SHEAF__JOB_STATIC) {
+    if ((sheaf__future_flags(future) & SHEAF__JOB_STATIC) || sheaf__future_is_lost(future)) {
         return SHEAF_OK;
     }
     bool inside;

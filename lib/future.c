@@ -49,6 +49,7 @@ static void revoke(sheaf_future *future, uint32_t before)
 void sheaf__future_lock(sheaf_future *future)
 {
     unsigned turns = 0;
+    sheaf__future_meet(future);
     for (;;) {
         /* seq_cst: O1, and the order against `awaiting` in lib/cancel.c and lib/await.c. */
         uint32_t word = sheaf__or_seq(&future->job.word, SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
@@ -238,9 +239,19 @@ static void drop_contents(sheaf_future *future, uint32_t word, sheaf_future **re
     }
 }
 
+void sheaf__record_free_outside(sheaf_future *future)
+{
+    if (SHEAF__LIKELY(!sheaf__forks) || !sheaf__future_is_lost(future)) {
+        sheaf__depot_give(sheaf__record_depot(future), future);
+    }
+}
+
 /* Requires: done, the last reference is gone */
 void sheaf__future_destroy(sheaf_future *future, sheaf_future **rest)
 {
+    if (SHEAF__UNLIKELY(sheaf__forks > 0) && sheaf__future_is_lost(future)) {
+        return;
+    }
     sheaf__future_wait_unlocked(future);
     drop_contents(future, sheaf__load_acq(&future->job.word), rest);
     if (!(sheaf__future_flags(future) & SHEAF__JOB_FRAME)) {
@@ -382,6 +393,7 @@ static bool release_pending(sheaf_future *future, sheaf_future **rest)
 /* Requires: not static, not NULL */
 static void release_into(sheaf_future *future, sheaf_future **rest)
 {
+    sheaf__future_meet(future);
     if (sheaf__future_done(future) || !release_pending(future, rest)) {
         release_done(future, rest);
     }

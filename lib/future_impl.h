@@ -258,6 +258,25 @@ static inline struct sheaf__composed *sheaf__future_composed(const sheaf_future 
     return (sheaf__future_flags(future) & SHEAF__JOB_BARE) ? future->in.composed : NULL;
 }
 
+/* In a child of fork(), a future of the parent's: whether it is one; makes it done, and its LOCK
+ * free (lib/lost.c).  Else it does nothing. */
+bool sheaf__future_is_lost(const sheaf_future *future);
+void sheaf__future_settle(sheaf_future *future);
+
+/* The same, before LOCK is taken and where the end is looked or waited for. */
+static inline void sheaf__future_meet(sheaf_future *future)
+{
+    if (SHEAF__UNLIKELY(sheaf__forks > 0)) {
+        sheaf__future_settle(future);
+    }
+}
+
+/* In the handler of a fork: nobody settles a future. */
+void sheaf__lost_begin(void);
+
+/* What the library has called, named by `what`, must not go on in a child of fork(). */
+SHEAF__NORETURN void sheaf__returned_in_child(const char *what);
+
 /* Takes LOCK and revokes the bias.  The future may be done. */
 void sheaf__future_lock(sheaf_future *future);
 

@@ -195,7 +195,7 @@ static sheaf_pool *pool_for(sheaf_future *const *futures, size_t count)
     sheaf_pool *here = sheaf_pool_current();
     for (size_t i = 0; i < count; i++) {
         sheaf_pool *pool = sheaf__future_pool(futures[i]);
-        if (pool && pool != here) {
+        if (pool && pool != here && !sheaf__pool_is_lost(pool)) {
             return pool;
         }
     }

@@ -247,7 +247,7 @@ void sheaf__tasks_forget(struct sheaf__task_list *list)
 
 size_t sheaf_all_tasks(sheaf_pool *pool, sheaf_future **tasks, size_t room)
 {
-    if (!pool || (!tasks && room > 0)) {
+    if (!pool || (!tasks && room > 0) || sheaf__pool_is_lost(pool)) {
         return 0;
     }
     struct sheaf__task_list list;
@@ -336,9 +336,14 @@ void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *context)
     if (!pool || !report) {
         return;
     }
+    char line[LINE_SIZE];
+    if (sheaf__pool_is_lost(pool)) {
+        snprintf(line, sizeof line, "pool '%s': of the parent process", pool->name);
+        report(context, line);
+        return;
+    }
     struct sheaf__task_list list;
     sheaf__inspect_tasks(pool, false, &list);
-    char line[LINE_SIZE];
     snprintf(line, sizeof line, "pool '%s': %zu task%s", pool->name, list.count,
              list.count == 1 ? "" : "s");
     report(context, line);

@@ -15,10 +15,12 @@
 #include "lib/platform/self.h"
 #include "lib/platform/thread.h"
 
-static pthread_once_t made = PTHREAD_ONCE_INIT;
 static sem_t posted;
 
-static void make_semaphore(void)
+/* What the handler has taken the place of.  Written before it is installed, by the main thread. */
+static struct sigaction replaced;
+
+void sheaf__interrupt_prepare(void)
 {
     sem_init(&posted, 0, 0);
 }
@@ -51,39 +53,41 @@ static bool is_main_thread(void)
     return syscall(SYS_gettid) == (long)getpid();
 }
 
-static bool action_is(void (*handler)(int))
+/* Whether that is the action now, which *action receives. */
+static bool action_is(void (*handler)(int), struct sigaction *action)
 {
-    struct sigaction action;
-    return sigaction(SIGINT, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
-           action.sa_handler == handler;
+    return sigaction(SIGINT, NULL, action) == 0 && !(action->sa_flags & SA_SIGINFO) &&
+           action->sa_handler == handler;
 }
 
-static void set_action(void (*handler)(int))
+static void install_handler(void)
 {
     struct sigaction action = {.sa_flags = SA_RESTART};
-    action.sa_handler = handler;
+    action.sa_handler = post;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
 }
 
 int sheaf__interrupt_begin(struct sheaf__interrupt *self)
 {
-    if (!is_main_thread() || !action_is(SIG_DFL)) {
+    struct sigaction before;
+    if (!is_main_thread() || !action_is(SIG_DFL, &before)) {
         return SHEAF_OK;
     }
-    pthread_once(&made, make_semaphore);
     if (sheaf__thread_start(&self->thread, listen_thread, self)) {
         return SHEAF_NOMEM;
     }
     self->listens = true;
-    set_action(post);
+    replaced = before;
+    install_handler();
     return SHEAF_OK;
 }
 
 void sheaf__interrupt_restore(void)
 {
-    if (action_is(post)) {
-        set_action(SIG_DFL);
+    struct sigaction now;
+    if (action_is(post, &now)) {
+        sigaction(SIGINT, &replaced, NULL);
     }
 }
 

@@ -16,6 +16,9 @@ struct sheaf__interrupt {
     pthread_t thread;
 };
 
+/* Makes what the handler uses: once, before anybody listens. */
+void sheaf__interrupt_prepare(void);
+
 /* Installs a handler, if the calling thread is the process's main thread and the action is the
  * default one; else nothing is ever told.
  *
@@ -27,7 +30,8 @@ int sheaf__interrupt_begin(struct sheaf__interrupt *self);
  * called any more on return. */
 void sheaf__interrupt_end(struct sheaf__interrupt *self);
 
-/* From within `tell`: the next signal finds the default action. */
+/* From within `tell`, or in a child of fork(), where nobody listens: the next signal finds the
+ * default action. */
 void sheaf__interrupt_restore(void);
 
 #endif

@@ -13,7 +13,12 @@
 
 bool sheaf_done(const sheaf_future *future)
 {
-    return future && sheaf__future_done(future);
+    if (!future) {
+        return false;
+    }
+    /* That a future of a parent process is lost is found here: not an observable change. */
+    sheaf__future_meet((sheaf_future *)(uintptr_t)future);
+    return sheaf__future_done(future);
 }
 
 /* Whether it failed with the cancellation of a member, which is not the same as being cancelled. */
@@ -34,7 +39,7 @@ int sheaf_future_status(const sheaf_future *future)
     if (!future) {
         return SHEAF_INVALID;
     }
-    return sheaf__future_done(future) ? sheaf__future_outcome(future) : SHEAF_STATE;
+    return sheaf_done(future) ? sheaf__future_outcome(future) : SHEAF_STATE;
 }
 
 sheaf_error *sheaf__future_error(const sheaf_future *future)
@@ -132,7 +137,7 @@ int sheaf_result(sheaf_future *future, sheaf_value *value)
     if (!future) {
         return SHEAF_INVALID;
     }
-    if (!sheaf__future_done(future)) {
+    if (!sheaf_done(future)) {
         return SHEAF_STATE;
     }
     return sheaf__future_read(future, NULL, value);
@@ -162,7 +167,7 @@ int sheaf_take(sheaf_future *future, sheaf_value *value)
     if (!future) {
         return SHEAF_INVALID;
     }
-    if (!sheaf__future_done(future)) {
+    if (!sheaf_done(future)) {
         return SHEAF_STATE;
     }
     if (sheaf__future_outcome(future) == SHEAF_OK &&

@@ -36,6 +36,7 @@ static int read_options(const sheaf_options *given, sheaf_options *options)
 static void apply_options(sheaf_pool *pool, const sheaf_options *options)
 {
     pool->worker_count = (unsigned)options->workers;
+    pool->forks = sheaf__forks;
     pool->flags = options->flags;
     pool->deterministic = options->seed || options->schedule == SHEAF_SCHEDULE_FIFO;
     pool->is_virtual = options->clock == SHEAF_CLOCK_VIRTUAL;

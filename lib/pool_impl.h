@@ -12,6 +12,8 @@
 #include "lib/atomics.h"
 #include "lib/fiber.h"
 #include "lib/idle.h"
+#include "lib/platform/cpu.h"
+#include "lib/platform/forks.h"
 #include "lib/runq.h"
 #include "lib/slab.h"
 #include "lib/timekeeper.h"
@@ -52,6 +54,7 @@ struct sheaf_pool {
     struct sheaf__worker *workers;
     unsigned worker_count;
     unsigned flags; /* SHEAF_POOL_... */
+    unsigned forks; /* sheaf__forks when it opened */
     bool deterministic;
     bool is_virtual;
     uint64_t seed;
@@ -96,6 +99,13 @@ struct sheaf_pool {
     struct sheaf__annex *annex;      /* or NULL; goes only in a close */
     bool annex_closed;               /* none is made any more */
 };
+
+/* Whether this process is a child, by fork(), of the one that opened the pool: its workers are not
+ * here, and its locks are not to be touched.  What is const may be read, and what is atomic. */
+static inline bool sheaf__pool_is_lost(const sheaf_pool *pool)
+{
+    return SHEAF__UNLIKELY(pool->forks != sheaf__forks);
+}
 
 /* Opens a pool whose tasks are run by `ops`; as sheaf_pool_open(). */
 int sheaf__pool_open(const sheaf_options *given, const struct sheaf__pool_ops *ops,

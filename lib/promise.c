@@ -47,6 +47,9 @@ sheaf_future *sheaf_promise(const sheaf_promise_options *given)
     }
     struct sheaf__worker *worker = sheaf__worker_self();
     sheaf_pool *pool = options.pool ? options.pool : worker ? worker->pool : sheaf_pool_default();
+    if (pool && sheaf__pool_is_lost(pool)) {
+        return sheaf__future_failed(SHEAF_CLOSED);
+    }
     sheaf_future *promise = pool ? sheaf__future_new_bare(pool) : NULL;
     if (!promise) {
         return sheaf__future_failed(SHEAF_NOMEM);

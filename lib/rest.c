@@ -103,7 +103,7 @@ int sheaf__pool_wait_rest(sheaf_pool *pool, uint64_t *seen, int64_t deadline)
 
 void sheaf_clock_hold(sheaf_pool *pool)
 {
-    if (pool) {
+    if (pool && !sheaf__pool_is_lost(pool)) {
         pthread_mutex_lock(&pool->rest_lock);
         pool->holds++;
         pthread_mutex_unlock(&pool->rest_lock);
@@ -112,7 +112,7 @@ void sheaf_clock_hold(sheaf_pool *pool)
 
 void sheaf_clock_release(sheaf_pool *pool)
 {
-    if (!pool) {
+    if (!pool || sheaf__pool_is_lost(pool)) {
         return;
     }
     pthread_mutex_lock(&pool->rest_lock);

@@ -8,22 +8,46 @@
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
 #include "lib/inspect.h"
+#include "lib/interrupt.h"
 #include "lib/platform/clock.h"
+#include "lib/platform/forks.h"
 
 /* ---------------------------------------------------------------- process-wide state */
 
-static pthread_once_t fences_chosen = PTHREAD_ONCE_INIT;
-
-static void choose_fences(void)
-{
-    sheaf__fences_choose(true);
-}
-
 /* The default pool, and where reports go. */
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER; /* rank 0 */
-static sheaf_pool *default_pool;                                 /* guarded by process_lock */
+static bool prepared;                                            /* guarded by process_lock */
+static sheaf_pool *default_pool;
 static sheaf_report_fn *report_hook;
 static void *report_context;
+
+/* In a child of fork(), on its only thread.  A thread of the parent's may hold the lock, and may
+ * have been about to change what it guards: each of these is changed by one store. */
+static void forget_parent(void)
+{
+    process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    default_pool = NULL;
+    sheaf__lost_begin();
+    sheaf__interrupt_prepare();
+    sheaf__interrupt_restore();
+}
+
+/* The first use of the library.  The fork handler comes before any lock.
+ * Returns: SHEAF_OK or SHEAF_NOMEM */
+static int prepare_process(void)
+{
+    if (!sheaf__forks_heed(forget_parent)) {
+        return SHEAF_NOMEM;
+    }
+    pthread_mutex_lock(&process_lock);
+    if (!prepared) {
+        sheaf__fences_choose(true);
+        sheaf__interrupt_prepare();
+        prepared = true;
+    }
+    pthread_mutex_unlock(&process_lock);
+    return SHEAF_OK;
+}
 
 static void report_to_stderr(void *context, const char *line)
 {
@@ -60,15 +84,18 @@ int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out)
     if (!out) {
         return SHEAF_INVALID;
     }
-    pthread_once(&fences_chosen, choose_fences);
+    SHEAF_TRY(prepare_process());
     return sheaf__pool_open(options, &sheaf__task_ops, out);
 }
 
 sheaf_pool *sheaf_pool_default(void)
 {
+    if (prepare_process() != SHEAF_OK) {
+        return NULL;
+    }
     pthread_mutex_lock(&process_lock);
     if (!default_pool) {
-        sheaf_pool_open(NULL, &default_pool);
+        sheaf__pool_open(NULL, &sheaf__task_ops, &default_pool);
     }
     sheaf_pool *pool = default_pool;
     pthread_mutex_unlock(&process_lock);
@@ -314,6 +341,9 @@ int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit, sh
     if (!pool ||
         (how != SHEAF_CLOSE_DRAIN && how != SHEAF_CLOSE_CANCEL && how != SHEAF_CLOSE_ABANDON)) {
         return SHEAF_INVALID;
+    }
+    if (sheaf__pool_is_lost(pool)) {
+        return SHEAF_LOST;
     }
     if (sheaf_pool_current() == pool || !enter_close(pool)) {
         return SHEAF_STATE;

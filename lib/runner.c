@@ -450,6 +450,12 @@ int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value
     return status;
 }
 
+/* Whether the runner that the caller is inside of was opened by the process that forked this one. */
+static bool is_lost(const struct runner *runner)
+{
+    return sheaf__pool_is_lost(runner->pool);
+}
+
 /* Makes the calling thread the one inside.  Returns: false when the runner is not in that state */
 static bool enter(struct runner *runner, enum state from)
 {
@@ -488,7 +494,7 @@ int sheaf_runner_run(sheaf_runner *given, sheaf_fn *fn, void *arg, sheaf_value *
         return SHEAF_STATE;
     }
     struct run run = {.runner = runner, .fn = fn, .arg = arg, .status = SHEAF_NOMEM};
-    int status = run_to_end(&run);
+    int status = is_lost(runner) ? SHEAF_LOST : run_to_end(&run);
     leave(runner);
     if (status == SHEAF_OK && value) {
         *value = run.value;
@@ -509,7 +515,7 @@ int sheaf_runner_close(sheaf_runner *given)
         return sheaf__load_acq(&runner->state) == CLOSED ? SHEAF_OK : SHEAF_STATE;
     }
     struct run run = {.runner = runner, .last = true, .status = SHEAF_OK};
-    int status = run_to_end(&run);
+    int status = is_lost(runner) ? SHEAF_LOST : run_to_end(&run);
     leave(runner);
     /* Without memory for the supervisor the pool has ended what was left. */
     return status == SHEAF_NOMEM ? SHEAF_OK : status;

@@ -130,7 +130,7 @@ sheaf_future *sheaf_shield(sheaf_future *future)
     if (!future || (sheaf__future_flags(future) & SHEAF__JOB_FRAME)) {
         return sheaf__future_failed(SHEAF_INVALID);
     }
-    return sheaf__future_done(future) ? sheaf_retain(future) : new_shield(future);
+    return sheaf_done(future) ? sheaf_retain(future) : new_shield(future);
 }
 
 int sheaf_await_shielded(sheaf_future *future, sheaf_value *value)
@@ -138,7 +138,7 @@ int sheaf_await_shielded(sheaf_future *future, sheaf_value *value)
     if (!future) {
         return SHEAF_INVALID;
     }
-    if (sheaf__future_done(future)) {
+    if (sheaf_done(future)) {
         return sheaf_await(future, value);
     }
     return sheaf_join(new_shield(future), value);

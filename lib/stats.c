@@ -72,6 +72,9 @@ int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
     if (!pool || !stats || stats->size != sizeof *stats) {
         return SHEAF_INVALID;
     }
+    if (sheaf__pool_is_lost(pool)) {
+        return SHEAF_LOST;
+    }
     *stats = (sheaf_stats){.size = sizeof *stats};
     stats->finished = count_ended(pool);
     stats->spawned = count_spawned(pool);

@@ -139,7 +139,8 @@ static void notify_end(struct sheaf__node *node, sheaf_future *future, struct sh
 /* Whether the pool still takes work from this caller. */
 static bool takes_work(sheaf_pool *pool)
 {
-    return sheaf_pool_current() == pool || sheaf__load_acq(&pool->phase) == SHEAF__POOL_OPEN;
+    return sheaf_pool_current() == pool ||
+           (!sheaf__pool_is_lost(pool) && sheaf__load_acq(&pool->phase) == SHEAF__POOL_OPEN);
 }
 
 /* Puts a task, which nobody else knows yet, in line. */

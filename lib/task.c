@@ -290,6 +290,9 @@ sheaf_future *sheaf__task_make(const sheaf_spawn_options *options, sheaf_fn *fn,
     if (!options_fit(options, fn, arg)) {
         return sheaf__spawn_fail(options, arg, SHEAF_INVALID);
     }
+    if (pool && sheaf__pool_is_lost(pool)) {
+        return sheaf__spawn_fail(options, arg, SHEAF_CLOSED);
+    }
     sheaf_future *future = pool ? sheaf__future_new(pool, worker) : NULL;
     if (!future) {
         return sheaf__spawn_fail(options, arg, SHEAF_NOMEM);
@@ -330,6 +333,9 @@ static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
     }
     if (SHEAF__UNLIKELY(!fn)) {
         return sheaf__future_failed(SHEAF_INVALID);
+    }
+    if (pool && sheaf__pool_is_lost(pool)) {
+        return sheaf__future_failed(SHEAF_CLOSED);
     }
     if (SHEAF__UNLIKELY(pool && needs_extra(pool, sheaf__worker_current(worker)))) {
         sheaf_spawn_options options = plain;

@@ -28,6 +28,7 @@ sheaf_pool *sheaf__clock_of(sheaf_future *const *futures, size_t count)
     sheaf_pool *pool = sheaf_current() ? sheaf_pool_current() : NULL;
     for (size_t i = 0; i < count && !pool; i++) {
         pool = sheaf__future_pool(futures[i]);
+        pool = pool && sheaf__pool_is_lost(pool) ? NULL : pool; /* its clock is not kept here */
     }
     return pool;
 }

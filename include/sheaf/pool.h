@@ -24,7 +24,18 @@
  * Threads.  A pool starts its workers when it opens, and one timer thread when the first timer is
  * set on a real clock; blocking calls have threads of their own (blocking.h), and SHEAF_RUN_SIGINT
  * has one during a run.  They block all asynchronous signals, so that handlers run on the program's
- * own threads.
+ * own threads.  Before the first use of the library there is no thread, no signal handler and no
+ * fork handler; when all pools are closed there is no thread and no signal handler any more, and a
+ * library that was loaded with dlopen() may be unloaded.
+ *
+ * fork().  A child has none of the threads of its parent's pools, and is told so.  To it a future of
+ * theirs that was not done has failed with SHEAF_LOST, in whatever way it is waited for; spawns on
+ * such a pool give SHEAF_CLOSED; closing it, running on it and its statistics give SHEAF_LOST, and
+ * its memory stays.  The child opens pools of its own, the default pool too.  A task, callback or
+ * blocking call may fork: the child goes on as a plain thread and has to end in there, by exec or
+ * _exit(); when the function returns instead, that is a panic (error.h).  Everything else that the
+ * parent's tasks were using, queues and mutexes for instance, may be locked for ever: a child makes
+ * its own.  After vfork() and _Fork() a child calls nothing of sheaf; posix_spawn() needs no care.
  */
 #ifndef SHEAF_POOL_H
 #define SHEAF_POOL_H
@@ -114,7 +125,7 @@ typedef void sheaf_late_fn(void *context, const sheaf_future *task, const char *
  * Returns:  SHEAF_OK; SHEAF_TIMEOUT with tasks left over; SHEAF_INVALID for NULL or an unknown
  *           `how`; SHEAF_STATE from a task of that same pool, or while another close is under way;
  *           SHEAF_DEADLOCK with a virtual clock when what is left can never go on (it has been
- *           abandoned, the pool is closed)
+ *           abandoned, the pool is closed); SHEAF_LOST in a child of the process that opened it
  * Context:  plain thread, task of another pool
  */
 SHEAF_API int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit,
@@ -203,7 +214,7 @@ typedef struct sheaf_stats {
 } sheaf_stats;
 
 /* Fills *stats.  Requires: stats->size = sizeof(sheaf_stats).
- * Returns: SHEAF_OK, SHEAF_INVALID */
+ * Returns: SHEAF_OK, SHEAF_INVALID; SHEAF_LOST in a child of the process that opened the pool */
 SHEAF_API int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats);
 
 SHEAF_END_DECLS

@@ -53,7 +53,7 @@ SHEAF_API int sheaf_runner_open(sheaf_runner *runner, const sheaf_options *optio
  * runner before it returns: nothing that could still use `arg` is left.
  *
  * Returns: as sheaf_run(); SHEAF_STATE when the runner is closed, when another thread is inside of
- *          it, or from a task
+ *          it, or from a task; SHEAF_LOST in a child of the process that opened it
  * Context: plain thread */
 SHEAF_API int sheaf_runner_run(sheaf_runner *runner, sheaf_fn *fn, void *arg, sheaf_value *value);
 
@@ -62,7 +62,8 @@ SHEAF_API int sheaf_runner_run(sheaf_runner *runner, sheaf_fn *fn, void *arg, sh
  *
  * Returns: SHEAF_OK, also when it is closed already; SHEAF_FATAL when a task ended so since the
  *          last run; SHEAF_DEADLOCK when with a virtual clock tasks could not go on; it is closed
- *          then too.  SHEAF_STATE when another thread is inside of it, or from a task
+ *          then too.  SHEAF_STATE when another thread is inside of it, or from a task; SHEAF_LOST
+ *          in a child of the process that opened it, where it stays open
  * Context: plain thread */
 SHEAF_API int sheaf_runner_close(sheaf_runner *runner);
 

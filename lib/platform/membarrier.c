@@ -1,7 +1,5 @@
 #include "lib/platform/membarrier.h"
 
-#include <pthread.h>
-
 #if defined(__linux__)
 
 #include <sys/syscall.h>
@@ -34,20 +32,12 @@ static long membarrier_call(int command)
 
 #endif
 
-static pthread_once_t registration = PTHREAD_ONCE_INIT;
-static bool registered; /* written inside the once, const after it */
-
-/* The barrier is issued once right away: a registration that succeeds without effect (emulators)
- * is found here and not in the middle of a handshake. */
-static void register_process(void)
-{
-    registered = membarrier_call(COMMAND_REGISTER_PRIVATE_EXPEDITED) == 0 &&
-                 membarrier_call(COMMAND_PRIVATE_EXPEDITED) == 0;
-}
-
+/* The barrier is issued right away: a registration that succeeds without effect (emulators) is
+ * found here and not in the middle of a handshake. */
 bool sheaf__membarrier_ready(void)
 {
-    return pthread_once(&registration, register_process) == 0 && registered;
+    return membarrier_call(COMMAND_REGISTER_PRIVATE_EXPEDITED) == 0 &&
+           membarrier_call(COMMAND_PRIVATE_EXPEDITED) == 0;
 }
 
 void sheaf__membarrier(void)

@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 
-/* Whether the barrier is available; the first call registers the process for it.
+/* Registers the process for the barrier, which once is enough, and tries it.
  *
- * Returns:  the same answer for the life of the process, in all threads; it survives fork
+ * Returns:  whether it is available; the registration survives fork
  * Context:  any thread
  */
 bool sheaf__membarrier_ready(void);

@@ -174,6 +174,21 @@ struct sheaf__depot *sheaf__record_depot(const void *)
     return &check::pool->depot;
 }
 
+/* Nothing forks here. */
+unsigned sheaf__forks;
+
+void sheaf__future_settle(sheaf_future *) {}
+
+bool sheaf__future_is_lost(const sheaf_future *)
+{
+    return false;
+}
+
+void sheaf__returned_in_child(const char *what)
+{
+    sheaf__panic("%s", what);
+}
+
 void *sheaf__self_get_portable(void)
 {
     unsigned index = rl::thread_index();
