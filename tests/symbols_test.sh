@@ -33,6 +33,17 @@ for archive; do
     [ -z "$foreign" ] || fail "$archive defines globals under a foreign name: $foreign"
 done
 
+# Nothing runs when the library is loaded or unloaded, but what the C library's start-up files do.
+for archive; do
+    case $archive in
+        *.a) ;;
+        *) continue ;;
+    esac
+    started=$(readelf --sections --wide "$archive" |
+        grep -E '[.](preinit_array|init_array|fini_array|ctors|dtors|init|fini)([. ]|$)' || true)
+    [ -z "$started" ] || fail "$archive has constructors or destructors: $started"
+done
+
 dynamic=$(readelf --dynamic --wide "$library")
 echo "$dynamic" | grep -q "SONAME.*\[$soname\]" || fail "$library has not the soname $soname"
 needed=$(echo "$dynamic" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
