@@ -450,7 +450,7 @@ int sheaf_run(const sheaf_options *options, sheaf_fn *fn, void *arg, sheaf_value
     return status;
 }
 
-/* Whether the runner that the caller is inside of was opened by the process that forked this one. */
+/* Whether this process is a child of the one that opened the runner.  The caller is inside. */
 static bool is_lost(const struct runner *runner)
 {
     return sheaf__pool_is_lost(runner->pool);

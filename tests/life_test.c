@@ -103,7 +103,7 @@ static void ten_thousand_pools_leave_nothing_behind(struct fixture *f)
     EXPECT(count_mappings() <= mappings + 64);
 }
 
-/* ---------------------------------------------------------------- at once, and within each other */
+/* ---------------------------------------------------------------- at once, within each other */
 
 enum { AT_ONCE = 64 };
 
@@ -148,7 +148,7 @@ static void pools_open_within_the_tasks_of_others(struct fixture *f)
     EXPECT_INT(value.i64, 1 + 8);
 }
 
-/* ---------------------------------------------------------------- closing while others are at it */
+/* ---------------------------------------------------------------- closing under load */
 
 enum { CLOSERS = 4, SPAWNERS = 4 };
 

@@ -28,10 +28,10 @@
  * fork handler; when all pools are closed there is no thread and no signal handler any more, and a
  * library that was loaded with dlopen() may be unloaded.
  *
- * fork().  A child has none of the threads of its parent's pools, and is told so.  To it a future of
- * theirs that was not done has failed with SHEAF_LOST, in whatever way it is waited for; spawns on
- * such a pool give SHEAF_CLOSED; closing it, running on it and its statistics give SHEAF_LOST, and
- * its memory stays.  The child opens pools of its own, the default pool too.  A task, callback or
+ * fork().  A child has none of the threads of its parent's pools, and is told so.  To it a future
+ * of theirs that was not done has failed with SHEAF_LOST, however it is waited for; spawns on such
+ * a pool give SHEAF_CLOSED; closing it, running on it and its statistics give SHEAF_LOST, and its
+ * memory stays.  The child opens pools of its own, the default pool too.  A task, callback or
  * blocking call may fork: the child goes on as a plain thread and has to end in there, by exec or
  * _exit(); when the function returns instead, that is a panic (error.h).  Everything else that the
  * parent's tasks were using, queues and mutexes for instance, may be locked for ever: a child makes
