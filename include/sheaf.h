@@ -1,11 +1,16 @@
 /* sheaf: asyncio's gather, wait and TaskGroup for C, on all the cores.
  *
- * The umbrella: includes only.  Each topic header compiles alone. */
+ * The umbrella: includes only.  Each topic header compiles alone.
+ *
+ * It makes the macro errno safe to use in tasks (errno.h), unless SHEAF_PLAIN_ERRNO is defined. */
 #ifndef SHEAF_H
 #define SHEAF_H
 
 #include <sheaf/base.h>
 #include <sheaf/blocking.h>
+#ifndef SHEAF_PLAIN_ERRNO
+#include <sheaf/errno.h>
+#endif
 #include <sheaf/error.h>
 #include <sheaf/future.h>
 #include <sheaf/gather.h>

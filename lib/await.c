@@ -83,12 +83,12 @@ void sheaf__tasks_suspend(sheaf_future *task)
 
 /* ---------------------------------------------------------------- calling what is awaited */
 
-/* Whether a child may be called on the running stack: not in the deterministic mode, not one that
- * wants a stack of its own, and only while enough of this one is left. */
+/* Whether a child may be called on the running stack: not in modes of a pool that suspend instead,
+ * not one that wants a stack of its own, and only while enough of this one is left. */
 static bool may_call(struct sheaf__worker *worker, const sheaf_future *future)
 {
     return (char *)__builtin_frame_address(0) > sheaf__load_rlx(&worker->inline_limit) &&
-           !worker->deterministic && !(sheaf__future_flags(future) & SHEAF__JOB_LONER);
+           worker->calls && !(sheaf__future_flags(future) & SHEAF__JOB_LONER);
 }
 
 static bool is_queued(const sheaf_future *future)

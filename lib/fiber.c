@@ -60,6 +60,7 @@ struct sheaf__fiber *sheaf__fiber_new(struct sheaf_pool *pool, struct sheaf__fib
     sheaf__store_rlx(&fiber->wait.word, 0);
     sheaf__store_rlx(&fiber->current, NULL);
     sheaf__store_rlx(&fiber->pinned, NULL);
+    sheaf__store_rlx(&fiber->bound_for, NULL);
     sheaf__store_rlx(&fiber->job.flags, SHEAF__JOB_FIBER);
     sheaf__store_rlx(&fiber->job.where, SHEAF__WHERE_NONE);
     sheaf__context_make(&fiber->context, low, room, fibers->modes, entry, fiber);

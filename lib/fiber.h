@@ -33,6 +33,8 @@ struct sheaf__fiber {
     SHEAF__ATOMIC(struct sheaf_future *) current;
     /* The worker that the running task is pinned to, or NULL; written by the fiber itself. */
     SHEAF__ATOMIC(struct sheaf__worker *) pinned;
+    /* The worker on which it goes on, or NULL: any.  Written by the fiber itself when it parks. */
+    SHEAF__ATOMIC(struct sheaf__worker *) bound_for;
     int saved_errno;                /* while parked */
     struct sheaf__fiber *next_free; /* in a worker's cache; owner only */
     struct sheaf__link all;         /* in the registry, guarded by its lock */

@@ -174,6 +174,7 @@ static void search_once(struct search *search)
         add_runq(search, &worker->ready);
         add_runq(search, &worker->late);
         add_runq(search, &worker->pinned);
+        add_runq(search, &worker->pinned_late);
         sheaf__deque_visit(&worker->deque, add_entry, search);
     }
     add_parked(search);

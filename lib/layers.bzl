@@ -31,6 +31,7 @@ LAYERS = {
         "alloc.h",
         "atomics.c",
         "atomics.h",
+        "errno.c",
         "error.c",
         "error_impl.h",
         "error_object.h",

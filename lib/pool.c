@@ -13,15 +13,35 @@
 
 /* ---------------------------------------------------------------- options */
 
+#define POOL_FLAGS ((unsigned)(SHEAF_POOL_STAMPS | SHEAF_POOL_PIN | SHEAF_POOL_MIGRATE))
+
+static bool flags_fit(const sheaf_options *options)
+{
+    bool migrates = options->flags & SHEAF_POOL_MIGRATE;
+    return !(options->flags & ~POOL_FLAGS) &&
+           !(migrates && (options->workers < 2 || options->flags & SHEAF_POOL_PIN));
+}
+
+/* How many workers a pool has that was not told. */
+static int default_workers(const sheaf_options *options)
+{
+    if (options->seed || options->schedule == SHEAF_SCHEDULE_FIFO) {
+        return 1;
+    }
+    unsigned usable = sheaf__cpus_usable();
+    if (usable < 2 && options->flags & SHEAF_POOL_MIGRATE) {
+        return 2;
+    }
+    return (int)(usable < SHEAF_WORKERS_MAX ? usable : SHEAF_WORKERS_MAX);
+}
+
 /* The caller's options, with what stands for their defaults. */
 static int read_options(const sheaf_options *given, sheaf_options *options)
 {
     SHEAF_TRY(sheaf__options_read(given, options, sizeof *options));
     bool one_worker = options->seed || options->schedule == SHEAF_SCHEDULE_FIFO;
     if (options->workers == 0) {
-        unsigned usable = sheaf__cpus_usable();
-        options->workers =
-            one_worker ? 1 : (int)(usable < SHEAF_WORKERS_MAX ? usable : SHEAF_WORKERS_MAX);
+        options->workers = default_workers(options);
     }
     bool sizes_fit = options->workers > 0 && options->workers <= SHEAF_WORKERS_MAX &&
                      (options->stack_size == 0 || (options->stack_size >= SHEAF__STACK_SIZE_MIN &&
@@ -29,8 +49,8 @@ static int read_options(const sheaf_options *given, sheaf_options *options)
     bool kinds_fit =
         (options->clock == SHEAF_CLOCK_REAL || options->clock == SHEAF_CLOCK_VIRTUAL) &&
         (options->schedule == SHEAF_SCHEDULE_STEAL || options->schedule == SHEAF_SCHEDULE_FIFO) &&
-        !(one_worker && options->workers > 1) && !(options->flags & ~(unsigned)SHEAF_POOL_STAMPS);
-    return sizes_fit && kinds_fit ? SHEAF_OK : SHEAF_INVALID;
+        !(one_worker && options->workers > 1);
+    return sizes_fit && kinds_fit && flags_fit(options) ? SHEAF_OK : SHEAF_INVALID;
 }
 
 static void apply_options(sheaf_pool *pool, const sheaf_options *options)
@@ -265,6 +285,7 @@ struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool)
         job = sheaf__runq_pop(&worker->ready);
         job = job ? job : sheaf__runq_pop(&worker->late);
         job = job ? job : sheaf__runq_pop(&worker->pinned);
+        job = job ? job : sheaf__runq_pop(&worker->pinned_late);
         job = job ? job : sheaf__deque_pop(&worker->deque);
     }
     return job;

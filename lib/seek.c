@@ -13,7 +13,7 @@
 #define SEEDED_CHOICES 64U
 
 /* xorshift64*: S. Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016. */
-static uint64_t roll(struct sheaf__worker *worker)
+uint64_t sheaf__roll(struct sheaf__worker *worker)
 {
     uint64_t x = sheaf__load_rlx(&worker->dice);
     x ^= x >> 12;
@@ -55,7 +55,7 @@ static struct sheaf__job *steal(struct sheaf__worker *worker)
 {
     sheaf_pool *pool = worker->pool;
     unsigned count = pool->worker_count;
-    unsigned at = (unsigned)(roll(worker) % count);
+    unsigned at = (unsigned)(sheaf__roll(worker) % count);
     for (unsigned i = 0; i < count; i++, at = at + 1 == count ? 0 : at + 1) {
         struct sheaf__worker *victim = &pool->workers[at];
         struct sheaf__job *job = victim == worker ? NULL : steal_from(worker, victim);
@@ -77,7 +77,7 @@ static struct sheaf__job *next_in_order(struct sheaf__worker *worker)
         return NULL;
     }
     size_t choices = count < SEEDED_CHOICES ? count : SEEDED_CHOICES;
-    return sheaf__runq_pop_at(&pool->inject, (size_t)(roll(worker) % choices));
+    return sheaf__runq_pop_at(&pool->inject, (size_t)(sheaf__roll(worker) % choices));
 }
 
 /* The oldest of the own entries, which the newest would starve. */
@@ -92,7 +92,7 @@ static struct sheaf__job *oldest_own(struct sheaf__worker *worker)
 static struct sheaf__job *next_in_turn(struct sheaf__worker *worker, uint32_t turn)
 {
     sheaf_pool *pool = worker->pool;
-    switch (turn % 5) {
+    switch (turn % 6) {
     case 0:
         return sheaf__runq_pop(&pool->inject);
     case 1:
@@ -101,6 +101,8 @@ static struct sheaf__job *next_in_turn(struct sheaf__worker *worker, uint32_t tu
         return sheaf__runq_pop(&pool->woken);
     case 3:
         return oldest_own(worker);
+    case 4:
+        return sheaf__runq_pop(&worker->pinned_late);
     default:
         return sheaf__runq_pop(&worker->ready);
     }
@@ -110,6 +112,17 @@ static struct sheaf__job *first_of(struct sheaf__runq *queue, struct sheaf__runq
 {
     struct sheaf__job *job = sheaf__runq_pop(queue);
     return job ? job : sheaf__runq_pop(other);
+}
+
+/* What waits behind all else, each in turn: what gave way, and work from outside. */
+static struct sheaf__job *next_behind(struct sheaf__worker *worker, uint32_t tick)
+{
+    struct sheaf__runq *queues[] = {&worker->pool->inject, &worker->late, &worker->pinned_late};
+    struct sheaf__job *job = NULL;
+    for (uint32_t i = 0; !job && i < 3; i++) {
+        job = sheaf__runq_pop(queues[(tick + i) % 3]);
+    }
+    return job;
 }
 
 /* What lies nearest: woken tasks before new ones, since they hold stacks; what gave way last. */
@@ -132,10 +145,9 @@ static struct sheaf__job *next_local(struct sheaf__worker *worker)
         job = sheaf__deque_pop(&worker->deque);
     }
     if (!job) {
-        job = tick % 2 ? first_of(&pool->inject, &worker->late)
-                       : first_of(&worker->late, &pool->inject);
+        job = sheaf__runq_pop(&worker->pinned);
     }
-    return job ? job : sheaf__runq_pop(&worker->pinned);
+    return job ? job : next_behind(worker, tick);
 }
 
 static struct sheaf__job *next_now(struct sheaf__worker *worker)
@@ -150,7 +162,8 @@ static struct sheaf__job *next_now(struct sheaf__worker *worker)
 
 static bool has_own_work(struct sheaf__worker *worker)
 {
-    return !sheaf__runq_empty(&worker->pinned) || sheaf__pool_has_work(worker->pool);
+    return !sheaf__runq_empty(&worker->pinned) || !sheaf__runq_empty(&worker->pinned_late) ||
+           sheaf__pool_has_work(worker->pool);
 }
 
 /* searching -> working, with the chained wake-up. */

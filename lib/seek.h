@@ -11,4 +11,7 @@
  * Context: the worker's own loop, no task runs */
 struct sheaf__job *sheaf__seek(struct sheaf__worker *worker);
 
+/* A number from the worker's generator.  Context: the worker */
+uint64_t sheaf__roll(struct sheaf__worker *worker);
+
 #endif

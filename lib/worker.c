@@ -14,8 +14,8 @@
 
 static void fiber_main(void *arg);
 
-/* The queue for a fiber that is ready and not pinned. */
-static struct sheaf__runq *ready_queue(struct sheaf__fiber *fiber)
+/* The queue for a fiber that may go on on any worker. */
+static struct sheaf__runq *ready_queue(struct sheaf__fiber *fiber, bool late)
 {
     sheaf_pool *pool = fiber->pool;
     struct sheaf__worker *self = sheaf__worker_self();
@@ -25,21 +25,21 @@ static struct sheaf__runq *ready_queue(struct sheaf__fiber *fiber)
     if (!self || self->pool != pool) {
         return &pool->woken;
     }
-    bool late = sheaf__load_rlx(&fiber->wait.word) & SHEAF__WAIT_LATE;
     return late ? &self->late : &self->ready;
 }
 
 static void make_ready(struct sheaf__fiber *fiber)
 {
     sheaf_pool *pool = fiber->pool;
-    struct sheaf__worker *pinned = sheaf__load_rlx(&fiber->pinned);
-    if (pinned && !pool->deterministic) {
-        sheaf__runq_push(&pinned->pinned, &fiber->job);
+    bool late = sheaf__load_rlx(&fiber->wait.word) & SHEAF__WAIT_LATE;
+    struct sheaf__worker *bound_for = sheaf__load_rlx(&fiber->bound_for);
+    if (bound_for && !pool->deterministic) {
+        sheaf__runq_push(late ? &bound_for->pinned_late : &bound_for->pinned, &fiber->job);
         /* The lock in idle_wake() orders this against the look that precedes a sleep. */
-        sheaf__idle_wake(&pool->idle, &pinned->bunk);
+        sheaf__idle_wake(&pool->idle, &bound_for->bunk);
         return;
     }
-    sheaf__runq_push(ready_queue(fiber), &fiber->job);
+    sheaf__runq_push(ready_queue(fiber, late), &fiber->job);
     sheaf__idle_announce(&pool->idle);
 }
 
@@ -233,12 +233,30 @@ void sheaf__worker_push(struct sheaf__worker *worker, struct sheaf__job *job)
     sheaf__idle_announce(&worker->pool->idle);
 }
 
+/* The worker on which the running fiber is to go on when it comes back; NULL: any. */
+static struct sheaf__worker *next_worker(struct sheaf__worker *worker,
+                                         const struct sheaf__fiber *fiber)
+{
+    sheaf_pool *pool = worker->pool;
+    struct sheaf__worker *pinned = sheaf__load_rlx(&fiber->pinned);
+    if (pinned || SHEAF__LIKELY(!(pool->flags & (SHEAF_POOL_PIN | SHEAF_POOL_MIGRATE)))) {
+        return pinned;
+    }
+    if (pool->flags & SHEAF_POOL_PIN) {
+        return worker;
+    }
+    uint64_t steps = 1 + sheaf__roll(worker) % (pool->worker_count - 1);
+    return &pool->workers[(worker->index + steps) % pool->worker_count];
+}
+
 /* Switches away from the running fiber, whose wait word decides when it comes back. */
 static void leave_fiber(struct sheaf__worker *worker)
 {
     struct sheaf__fiber *self = sheaf__load_rlx(&worker->fiber);
     struct sheaf_future *current = sheaf__load_rlx(&worker->current);
     self->saved_errno = sheaf__errno_get();
+    /* relaxed: who resumes the fiber has acquired its wait word. */
+    sheaf__store_rlx(&self->bound_for, next_worker(worker, self));
     /* release: an inspector that pins the fiber reads the tasks on its stack through this. */
     sheaf__store_rel(&self->current, current);
     struct sheaf__fiber *next = take_fiber(worker);
@@ -256,7 +274,7 @@ static void leave_fiber(struct sheaf__worker *worker)
 uint32_t sheaf__worker_park(struct sheaf__worker *worker)
 {
     struct sheaf__wait *wait = &sheaf__load_rlx(&worker->fiber)->wait;
-    if (!sheaf__wait_reason(wait)) {
+    if (!sheaf__wait_reason(wait) || worker->migrates) {
         leave_fiber(worker);
     }
     return sheaf__wait_reason(wait);
@@ -306,6 +324,8 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
 {
     *worker = (struct sheaf__worker){.pool = pool, .index = index};
     worker->deterministic = pool->deterministic;
+    worker->migrates = pool->flags & SHEAF_POOL_MIGRATE;
+    worker->calls = !worker->deterministic && !worker->migrates;
     worker->plain_spawns = !(pool->flags & SHEAF_POOL_STAMPS);
     worker->born = sheaf__fences_are_full() ? pool->ops->stolen : 0;
     /* Any odd start will do; it must not be 0. */
@@ -316,6 +336,7 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
     sheaf__runq_init(&worker->ready);
     sheaf__runq_init(&worker->late);
     sheaf__runq_init(&worker->pinned);
+    sheaf__runq_init(&worker->pinned_late);
     worker->bunk.parker = &worker->parker;
     if (sheaf__parker_init(&worker->parker)) {
         return SHEAF_NOMEM;

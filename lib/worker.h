@@ -46,7 +46,9 @@ struct sheaf__worker {
     struct sheaf_pool *pool;     /* const */
     uint32_t born;               /* const: what a task's word starts with, see future_impl.h */
     uint16_t index;              /* const */
-    bool deterministic;          /* const: one queue, nothing runs on an awaiter's stack */
+    bool deterministic;          /* const: one queue */
+    bool calls;                  /* const: a child may run on the stack of who awaits it */
+    bool migrates;               /* const: every wait suspends, and goes on on another worker */
     bool plain_spawns;           /* const: the pool asks for nothing that needs an extra part */
     SHEAF__ATOMIC(uint8_t) held; /* its tasks are to wait before they end: lib/inspect.c */
     struct sheaf__counters counts;
@@ -66,9 +68,10 @@ struct sheaf__worker {
     struct sheaf__parker parker;
 
     /* Shared. */
-    struct sheaf__runq ready;  /* fibers woken by this worker's tasks; thieves take from it */
-    struct sheaf__runq late;   /* fibers that gave way; thieves take from it */
-    struct sheaf__runq pinned; /* fibers tied to this worker */
+    struct sheaf__runq ready;       /* fibers woken by this worker's tasks; thieves take from it */
+    struct sheaf__runq late;        /* fibers that gave way; thieves take from it */
+    struct sheaf__runq pinned;      /* fibers that go on on this worker and no other */
+    struct sheaf__runq pinned_late; /* of these, those that gave way */
     struct sheaf__bunk bunk;
 };
 

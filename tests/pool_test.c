@@ -56,6 +56,11 @@ static void options_out_of_range_are_refused(struct fixture *f)
         SHEAF_OPTIONS(.schedule = (sheaf_schedule)7),
         SHEAF_OPTIONS(.workers = 2, .schedule = SHEAF_SCHEDULE_FIFO),
         SHEAF_OPTIONS(.workers = 2, .seed = 1),
+        SHEAF_OPTIONS(.flags = 1U << 31),
+        SHEAF_OPTIONS(.workers = 1, .flags = SHEAF_POOL_MIGRATE),
+        SHEAF_OPTIONS(.seed = 1, .flags = SHEAF_POOL_MIGRATE),
+        SHEAF_OPTIONS(.schedule = SHEAF_SCHEDULE_FIFO, .flags = SHEAF_POOL_MIGRATE),
+        SHEAF_OPTIONS(.workers = 2, .flags = SHEAF_POOL_MIGRATE | SHEAF_POOL_PIN),
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char mark;

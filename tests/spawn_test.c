@@ -299,6 +299,38 @@ static int a_pinned_task_stays_on_its_worker(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+static int note_arrival(void *arg, sheaf_value *result)
+{
+    (void)result;
+    ++*(int *)arg;
+    return SHEAF_OK;
+}
+
+static int yield_to_children(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    int arrived = 0;
+    int early = 0;
+    for (int i = 1; i <= 10; i++) {
+        sheaf_release(sheaf_spawn(note_arrival, &arrived));
+        SHEAF_TRY(sheaf_yield());
+        early += arrived < i;
+        while (arrived < i) {
+            SHEAF_TRY(sheaf_yield());
+        }
+    }
+    EXPECT(early <= 1); /* once in a while a worker serves each of its queues first */
+    return SHEAF_OK;
+}
+
+static int a_pinned_task_gives_way_to_all_that_is_ready(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    return sheaf_join(
+        sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.flags = SHEAF_SPAWN_PIN), yield_to_children, NULL),
+        NULL);
+}
+
 /* ---------------------------------------------------------------- frame tasks */
 
 static int sum_below(void *arg, sheaf_value *result)
@@ -410,6 +442,7 @@ static const struct fixture_test tests[] = {
     TASK_TEST(options_that_make_no_sense_give_a_failed_future),
     TASK_TEST(a_stack_of_its_own_holds_a_deep_task),
     TASK_TEST(a_pinned_task_stays_on_its_worker),
+    TASK_TEST_ON(MODE_1 | MODE_FIFO, a_pinned_task_gives_way_to_all_that_is_ready),
     TASK_TEST(frame_tasks_nest),
     TASK_TEST(a_frame_task_that_fails_tells_its_joiner),
     TASK_TEST(several_frame_tasks_are_joined_in_any_order),

@@ -14,10 +14,15 @@
  *     }
  *
  * A task suspends where it waits: its worker goes on with other tasks, and the task may go on later
- * on another worker.  What must therefore not be held over a suspension, unless the task is pinned
- * (SHEAF_SPAWN_PIN): the address of a _Thread_local variable (compilers keep it in a register), a
- * locked pthread mutex, a live C++ catch block, and per-thread state of libraries such as OpenSSL's
- * error queue.  errno is safe: its value is kept over a suspension.
+ * on another worker, which is another thread.  What must therefore not be held over a suspension,
+ * unless the task is pinned (SHEAF_SPAWN_PIN, or SHEAF_POOL_PIN for all tasks of a pool): the
+ * address of a _Thread_local variable, which compilers hold from the first use of the variable in a
+ * function to the last; a locked pthread mutex, which is its thread's to unlock; a live C++ catch
+ * block, whose exception the second thread does not know, so that throw; ends the program; and
+ * per-thread state of libraries, such as OpenSSL's error queue, which is read before the next
+ * suspension.  The value of errno is kept over a suspension, but compilers hold its address too: in
+ * a function that suspends, use errno as <sheaf/errno.h> defines it, which <sheaf.h> includes.
+ * With SHEAF_POOL_MIGRATE a task moves at every suspension: tests find such code at once.
  *
  * A task that computes for long calls sheaf_checkpoint() now and then: there it hears of a
  * cancellation.  A task runs on a stack of the pool's stack size; deep recursion needs more, see

@@ -150,9 +150,21 @@ static void note_unhandled(void *context, const sheaf_error *error, const char *
     pthread_mutex_unlock(&f->lock);
 }
 
+/* What SHEAF_TEST_POOL adds to the flags of pools with several workers. */
+static unsigned flags_from_outside(const struct fixture_mode *mode)
+{
+    const char *text = getenv("SHEAF_TEST_POOL");
+    if (!text || !*text || mode->workers == 1) {
+        return 0;
+    }
+    assert_true(!strcmp(text, "pin") || !strcmp(text, "migrate"));
+    return strcmp(text, "pin") ? SHEAF_POOL_MIGRATE : SHEAF_POOL_PIN;
+}
+
 sheaf_options fixture_options(struct fixture *f)
 {
     return (sheaf_options){.size = sizeof(sheaf_options),
+                           .flags = flags_from_outside(f->mode),
                            .workers = f->mode->workers,
                            .name = "fixture",
                            .clock = f->mode->clock,

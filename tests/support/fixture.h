@@ -127,7 +127,8 @@ extern struct check fixture_check;
 
 /* ---------------------------------------------------------------- pools */
 
-/* Options of a pool in the fixture's mode, with the fixture's hook for unhandled errors. */
+/* Options of a pool in the fixture's mode, with the fixture's hook for unhandled errors, and, where
+ * SHEAF_TEST_POOL says so, pinned or migrating. */
 sheaf_options fixture_options(struct fixture *f);
 
 /* Whether the mode's clock is virtual. */

@@ -1,0 +1,17 @@
+#include "tests/migration/probe.h"
+
+#include <sheaf/errno.h>
+
+static void write_errno_twice(probe_suspend *suspend, void *context, int mark)
+{
+    errno = 0;
+    suspend(context);
+    errno = mark;
+}
+
+static int read_errno(void)
+{
+    return errno;
+}
+
+const struct probe guarded_errno = {"sheaf's errno", write_errno_twice, read_errno};
