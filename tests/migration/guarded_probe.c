@@ -2,14 +2,14 @@
 
 #include <sheaf/errno.h>
 
-static void write_errno_twice(probe_suspend *suspend, void *context, int mark)
+static PROBE void write_errno_twice(probe_suspend *suspend, void *context, int mark)
 {
     errno = 0;
     suspend(context);
     errno = mark;
 }
 
-static int read_errno(void)
+static PROBE int read_errno(void)
 {
     return errno;
 }

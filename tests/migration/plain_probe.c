@@ -8,14 +8,14 @@ const bool probe_optimised = true;
 const bool probe_optimised = false;
 #endif
 
-static void write_errno_twice(probe_suspend *suspend, void *context, int mark)
+static PROBE void write_errno_twice(probe_suspend *suspend, void *context, int mark)
 {
     errno = 0;
     suspend(context);
     errno = mark;
 }
 
-static __attribute__((noinline)) int read_errno(void)
+static PROBE __attribute__((noinline)) int read_errno(void)
 {
     return errno;
 }
@@ -25,14 +25,14 @@ const struct probe plain_errno = {"errno", write_errno_twice, read_errno};
 /* Not static: what nobody else can name, a compiler may lay out as it likes. */
 _Thread_local int probe_slot;
 
-static void write_slot_twice(probe_suspend *suspend, void *context, int mark)
+static PROBE void write_slot_twice(probe_suspend *suspend, void *context, int mark)
 {
     probe_slot = 0;
     suspend(context);
     probe_slot = mark;
 }
 
-static __attribute__((noinline)) int read_slot(void)
+static PROBE __attribute__((noinline)) int read_slot(void)
 {
     return probe_slot;
 }
