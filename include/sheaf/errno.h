@@ -14,9 +14,9 @@
  * <sheaf.h> includes it, unless SHEAF_PLAIN_ERRNO is defined before; the other headers do not.  A
  * source that includes only some of them and uses errno in a task includes it too.  What the macro
  * does not reach: the address of errno that a program keeps itself, and functions compiled without
- * this header that are given a callback which suspends.  ThreadSanitizer takes tasks for threads and
- * their thread's errno for a variable that they share; it has to be told to look away from a task
- * that names it.
+ * this header that are given a callback which suspends.  ThreadSanitizer takes tasks for threads
+ * and their thread's errno for a variable that they share: it has to be told to look away from a
+ * task that names it.
  */
 #ifndef SHEAF_ERRNO_H
 #define SHEAF_ERRNO_H

@@ -75,8 +75,9 @@ enum {
     /* Each completion draws a number from the pool's counter: see sheaf_future_stamp(). */
     SHEAF_POOL_STAMPS = 1U << 0,
 
-    /* Every task always goes on on the worker that started it, as with SHEAF_SPAWN_PIN: for programs
-     * whose tasks lean on thread-locals.  A task then waits for its worker though others idle. */
+    /* Every task always goes on on the worker that started it, as with SHEAF_SPAWN_PIN: for
+     * programs whose tasks lean on thread-locals.  A task waits for its worker though others idle.
+     */
     SHEAF_POOL_PIN = 1U << 1,
 
     /* For tests: a task never goes on on the worker that it left, unless it is pinned, and no task
@@ -103,8 +104,8 @@ enum {
  * Returns:  SHEAF_OK; SHEAF_INVALID for a negative number of workers or one beyond
  *           SHEAF_WORKERS_MAX, a stack size below 16 KiB or above 1 GiB, an unknown clock or
  *           schedule, more than one worker with FIFO or a seed, one worker with
- *           SHEAF_POOL_MIGRATE, which goes not with SHEAF_POOL_PIN; SHEAF_NOMEM when memory or threads
- *           ran out, nothing was left behind
+ *           SHEAF_POOL_MIGRATE, which goes not with SHEAF_POOL_PIN; SHEAF_NOMEM when memory or
+ *           threads ran out, nothing was left behind
  * Context:  task, plain thread
  */
 SHEAF_API int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out);

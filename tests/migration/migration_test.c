@@ -1,5 +1,5 @@
-/* What becomes of a thread-local that a task names on both sides of a suspension: which writes go to
- * the thread that was left, and what helps. */
+/* What becomes of a thread-local that a task names on both sides of a suspension: which writes go
+ * to the thread that was left, and what helps. */
 #include "lib/atomics.h"
 #include "tests/migration/probe.h"
 #include "tests/support/fixture.h"

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* The race detector takes tasks for threads, and a thread's variables, which its tasks use in turn, for
- * shared ones: it looks away. */
+/* The race detector takes tasks for threads, and a thread's variables, which its tasks use in turn,
+ * for shared ones: it looks away. */
 #define PROBE __attribute__((no_sanitize("thread")))
 
 /* Suspends the calling task. */
