@@ -1,9 +1,10 @@
-/* When workers sleep and who wakes them.
+/* When workers sleep and who wakes them; when spares serve in their place.
  *
  * Every worker is working, searching or asleep; the two counts that matter are one word.
  *
- *   Invariant: while a queue holds a job that is announced, some worker is working on its way to
- *              the queues, or searching, or no worker is asleep, or a wake-up is on its way.
+ *   Invariant: while a queue holds a job that is announced, some worker is searching, or a wake-up
+ *              or a call is on its way, or no worker is asleep and the watch is on duty or nobody
+ *              has it.
  *
  * The handshake (see lib/atomics.h for the fence pair):
  *
@@ -25,8 +26,30 @@
  *   asleep -> searching    by the waker, on behalf of the sleeper, before the sleeper runs: from
  *                          the decision on there is a searcher.
  *
- * The worker that makes `asleep` equal to the number of workers is the one that sees the pool at
- * rest: it moves a virtual clock on, ends drains and declares deadlocks (lib/rest.c). */
+ * That no worker is asleep does not mean that one comes to the queues soon: each may compute for
+ * seconds.  Spares (lib/spare.c) are workers that stay at home, on no list above, until one is lent
+ * in place of a worker that does not come.  One of those at home has the watch, and it is the last
+ * bunk of all: whoever announces a job and finds nobody asleep and nobody searching calls it.  A
+ * flag in the word, which E2 sees as if it were a sleeper, says that it is off duty, that is may be
+ * called; so announcing costs what it did.
+ *
+ *   off duty -> on duty    by the caller, who takes the flag away; it looks at the queues from time
+ *                          to time from now on.
+ *   on duty -> off duty    when the queues are empty: as E3, E4, with the flag in the place of the
+ *                          sleeper.
+ *   on duty -> searching   lent: searching + 1, lent + 1.  Adds a searcher, who ends its search as
+ *                          all do.  The watch goes to another spare at home, off duty, or, when
+ *                          there is none, to nobody.
+ *   working -> home        lent - 1.  If nobody has the watch, the spare takes it, on duty.
+ *                          Otherwise nothing is to be done: by the invariant, which it was no part
+ *                          of.
+ *
+ * Nobody has the watch when all spares are lent: then no more can be lent either; and in a pool
+ * that has none.
+ *
+ * Who makes `asleep` equal to the number of workers while no spare is lent, or comes home as the
+ * last spare while all workers are asleep, is the one that sees the pool at rest: it moves a
+ * virtual clock on, ends drains and declares deadlocks (lib/rest.c). */
 #ifndef SHEAF_LIB_IDLE_H
 #define SHEAF_LIB_IDLE_H
 
@@ -38,23 +61,28 @@
 #include "lib/platform/park.h"
 #include "lib/spin.h"
 
-/* One sleeping place per worker. */
+/* One sleeping place per worker, or a spare's at home. */
 struct sheaf__bunk {
     struct sheaf__parker *parker;
-    struct sheaf__bunk *below; /* in the stack of sleepers, guarded by the lock */
+    struct sheaf__bunk *below; /* in the stack of sleepers, or of those at home; under the lock */
     bool asleep;               /* guarded by the lock */
 };
 
 struct sheaf__idle {
-    /* searching in the low half, asleep in the high half. */
+    /* searching in the low half, asleep in the high half, whose topmost bit is the watch's. */
     SHEAF__ATOMIC(uint32_t) word;
     SHEAF__ATOMIC(uint64_t) wakeups; /* statistics */
-    struct sheaf__spin lock;         /* rank 6: guards the stack and every bunk */
+    struct sheaf__spin lock;         /* rank 6: guards what follows and every bunk */
     struct sheaf__bunk *sleepers;    /* the last to fall asleep first: its caches are warm */
+    struct sheaf__bunk *watch;       /* the spare that has it, or NULL */
+    struct sheaf__bunk *at_home;     /* the other spares that are not lent */
+    uint32_t lent;                   /* spares that search or work */
+    uint32_t workers;                /* const: how many there are beside the spares */
 };
 
 #define SHEAF__IDLE_SEARCHING 0x00000001U
 #define SHEAF__IDLE_ASLEEP 0x00010000U
+#define SHEAF__IDLE_OFF_DUTY 0x80000000U
 
 static inline uint32_t sheaf__idle_searching(uint32_t word)
 {
@@ -63,19 +91,26 @@ static inline uint32_t sheaf__idle_searching(uint32_t word)
 
 static inline uint32_t sheaf__idle_asleep(uint32_t word)
 {
-    return word >> 16;
+    return word >> 16 & 0x7fffU;
 }
 
-/* Everybody starts as working. */
-void sheaf__idle_init(struct sheaf__idle *idle);
+/* Whether there is somebody to wake: a sleeper or the watch. */
+static inline bool sheaf__idle_callable(uint32_t word)
+{
+    return word >> 16 > 0;
+}
 
-/* Wakes one sleeper if there is one and nobody searches. */
+/* Everybody starts as working; there are no spares yet. */
+void sheaf__idle_init(struct sheaf__idle *idle, uint32_t workers);
+
+/* If nobody searches: wakes one sleeper or, when there is none, calls the watch if it is off duty.
+ */
 void sheaf__idle_wake_one(struct sheaf__idle *idle);
 
 /* Wakes this very sleeper if it is asleep. */
 void sheaf__idle_wake(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
 
-/* Wakes everybody. */
+/* Wakes all sleepers, and makes every spare at home look whether the pool stops. */
 void sheaf__idle_wake_all(struct sheaf__idle *idle);
 
 /* E1 has happened: answers it with a wake-up if one is needed. */
@@ -84,7 +119,7 @@ static inline void sheaf__idle_announce(struct sheaf__idle *idle)
     sheaf__fence_light();
     /* relaxed: ordered after the publication by the fence (E2). */
     uint32_t word = sheaf__load_rlx(&idle->word);
-    if (SHEAF__UNLIKELY(sheaf__idle_asleep(word) > 0 && sheaf__idle_searching(word) == 0)) {
+    if (SHEAF__UNLIKELY(sheaf__idle_callable(word) && sheaf__idle_searching(word) == 0)) {
         sheaf__idle_wake_one(idle);
     }
 }
@@ -93,13 +128,13 @@ static inline void sheaf__idle_announce(struct sheaf__idle *idle)
 void sheaf__idle_search_begin(struct sheaf__idle *idle);
 
 /* searching -> working.
- * Returns: true when the caller was the last searcher and somebody sleeps: it then looks at the
- *          queues (a heavy fence has been issued) and wakes one if there is work */
+ * Returns: true when the caller was the last searcher and there is somebody to wake: it then looks
+ *          at the queues (a heavy fence has been issued) and wakes one if there is work */
 bool sheaf__idle_search_end(struct sheaf__idle *idle);
 
 /* searching -> asleep, up to E3 and the heavy fence; the caller goes on with E4.
- * Returns: the number of sleepers, the caller included */
-uint32_t sheaf__idle_lie_down(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
+ * Returns: whether all are asleep now and no spare is lent */
+bool sheaf__idle_lie_down(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
 
 /* asleep -> searching, by the sleeper itself, after E4 found something.
  * If a waker was faster the wake-up is consumed; either way the caller is searching. */
@@ -107,6 +142,37 @@ void sheaf__idle_get_up(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
 
 /* Sleeps until woken; the caller is then searching. */
 void sheaf__idle_sleep(struct sheaf__bunk *bunk);
+
+/* Whether all are asleep and no spare is lent, at some instant of the call. */
+bool sheaf__idle_all_asleep(struct sheaf__idle *idle);
+
+/* ---------------------------------------------------------------- spares */
+
+/* A spare comes into being, lent and working; or does not after all. */
+void sheaf__idle_add_spare(struct sheaf__idle *idle);
+void sheaf__idle_drop_spare(struct sheaf__idle *idle);
+
+/* working -> home.
+ *
+ *   *last  receives whether all workers are asleep and no spare is lent now
+ *
+ * Returns: true: the caller has the watch, on duty; false: somebody else has it, and the caller
+ *          waits in sheaf__idle_sleep() until it has been given the watch and called */
+bool sheaf__idle_go_home(struct sheaf__idle *idle, struct sheaf__bunk *bunk, bool *last);
+
+/* on duty -> searching, unless a worker sleeps or searches, who comes to the queues before.
+ *
+ *   *watched  receives whether somebody has the watch now
+ *
+ * Returns: whether the caller is lent now */
+bool sheaf__idle_lend(struct sheaf__idle *idle, bool *watched);
+
+/* on duty -> off duty, with the heavy fence; the caller goes on with E4. */
+void sheaf__idle_off_duty(struct sheaf__idle *idle);
+
+/* off duty -> on duty, by the watch itself, after E4 found something.
+ * If a caller was faster the call is consumed. */
+void sheaf__idle_on_duty(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
 
 /* The number of sleepers at some instant of the call. */
 static inline uint32_t sheaf__idle_sleepers(struct sheaf__idle *idle)

@@ -80,7 +80,7 @@ static void add_stack(struct search *search, sheaf_future *task)
 /* relaxed: ordered before the looks by the heavy fence (I1). */
 static void hold_running(sheaf_pool *pool, bool held)
 {
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    for (unsigned i = 0; i < pool->seats; i++) {
         sheaf__store_rlx(&pool->workers[i].held, held);
     }
 }
@@ -168,7 +168,7 @@ static void search_once(struct search *search)
     sheaf__fence_heavy();
     add_runq(search, &pool->inject);
     add_runq(search, &pool->woken);
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    for (unsigned i = 0; i < pool->seats; i++) {
         struct sheaf__worker *worker = &pool->workers[i];
         add_running(search, worker);
         add_runq(search, &worker->ready);
@@ -233,7 +233,7 @@ void sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, struct sheaf__task_lis
         search_locked(&search);
     }
     /* Seen from its only worker nothing moves, and the order stays the same from run to run. */
-    if (pool->worker_count > 1 || sheaf_pool_current() != pool) {
+    if (sheaf__load_rlx(&pool->seated) > 1 || sheaf_pool_current() != pool) {
         drop_doubles(list);
     }
 }

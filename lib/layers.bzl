@@ -74,6 +74,8 @@ LAYERS = {
         "rest.c",
         "seek.c",
         "seek.h",
+        "spare.c",
+        "spare.h",
         "stats.c",
         "worker.c",
         "worker.h",

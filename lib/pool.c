@@ -13,7 +13,8 @@
 
 /* ---------------------------------------------------------------- options */
 
-#define POOL_FLAGS ((unsigned)(SHEAF_POOL_STAMPS | SHEAF_POOL_PIN | SHEAF_POOL_MIGRATE))
+#define NO_SPARES ((unsigned)(SHEAF_POOL_NO_SPARES | SHEAF_POOL_PIN | SHEAF_POOL_MIGRATE))
+#define POOL_FLAGS (SHEAF_POOL_STAMPS | NO_SPARES)
 
 static bool flags_fit(const sheaf_options *options)
 {
@@ -60,6 +61,12 @@ static void apply_options(sheaf_pool *pool, const sheaf_options *options)
     pool->flags = options->flags;
     pool->deterministic = options->seed || options->schedule == SHEAF_SCHEDULE_FIFO;
     pool->is_virtual = options->clock == SHEAF_CLOCK_VIRTUAL;
+    /* A virtual clock stands still while anything computes: nothing is late.  With PIN and MIGRATE
+     * tasks go on on workers that are told. */
+    bool spares = !pool->deterministic && !pool->is_virtual && !(pool->flags & NO_SPARES);
+    pool->seats = pool->worker_count * (spares ? 2 : 1);
+    sheaf__store_rlx(&pool->seated, pool->worker_count);
+    sheaf__store_rlx(&pool->unwatched, spares);
     pool->seed = options->seed;
     pool->unhandled = options->unhandled;
     pool->hook_context = options->hook_context;
@@ -109,7 +116,7 @@ static void destroy_locks(sheaf_pool *pool)
 
 static size_t workers_bytes(const sheaf_pool *pool)
 {
-    return pool->worker_count * sizeof(struct sheaf__worker);
+    return pool->seats * sizeof(struct sheaf__worker);
 }
 
 static int init_workers(sheaf_pool *pool)
@@ -119,11 +126,11 @@ static int init_workers(sheaf_pool *pool)
         return SHEAF_NOMEM;
     }
     unsigned made = 0;
-    while (made < pool->worker_count &&
+    while (made < pool->seats &&
            sheaf__worker_init(&pool->workers[made], pool, (uint16_t)made) == SHEAF_OK) {
         made++;
     }
-    if (made == pool->worker_count) {
+    if (made == pool->seats) {
         return SHEAF_OK;
     }
     while (made > 0) {
@@ -135,7 +142,7 @@ static int init_workers(sheaf_pool *pool)
 
 static void destroy_workers(sheaf_pool *pool)
 {
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    for (unsigned i = 0; i < pool->seats; i++) {
         sheaf__worker_destroy(&pool->workers[i]);
     }
     sheaf__free(pool->workers, workers_bytes(pool));
@@ -228,7 +235,7 @@ int sheaf__pool_open(const sheaf_options *given, const struct sheaf__pool_ops *o
     apply_options(pool, &options);
     sheaf__runq_init(&pool->inject);
     sheaf__runq_init(&pool->woken);
-    sheaf__idle_init(&pool->idle);
+    sheaf__idle_init(&pool->idle, pool->worker_count);
     sheaf__depot_init(&pool->depot, free_pool);
     int status = init_parts(pool, options.stack_size);
     if (status) {
@@ -245,7 +252,7 @@ int sheaf__pool_open(const sheaf_options *given, const struct sheaf__pool_ops *o
 /* Whether some worker is inside of a task's body, and not just on its way out. */
 static bool runs_a_body(sheaf_pool *pool)
 {
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    for (unsigned i = 0; i < pool->seats; i++) {
         if (sheaf__load_rlx(&pool->workers[i].current)) {
             return true;
         }
@@ -261,16 +268,18 @@ int sheaf__pool_stop(sheaf_pool *pool, int64_t deadline)
     tell_workers_to_leave(pool);
     int error = 0;
     pthread_mutex_lock(&pool->rest_lock);
-    while (pool->workers_left < pool->worker_count && !(error && runs_a_body(pool))) {
+    /* No spare is started any more: the phase is looked at under this lock. */
+    unsigned seated = sheaf__load_rlx(&pool->seated);
+    while (pool->workers_left < seated && !(error && runs_a_body(pool))) {
         int64_t slice = sheaf__deadline_after(sheaf__clock_monotonic(), LEAVING_SLICE);
         error = sheaf__pool_wait_change(pool, error ? slice : deadline);
     }
-    bool all_left = pool->workers_left == pool->worker_count;
+    bool all_left = pool->workers_left == seated;
     pthread_mutex_unlock(&pool->rest_lock);
     if (!all_left) {
         return SHEAF_TIMEOUT;
     }
-    join_workers(pool, pool->worker_count);
+    join_workers(pool, seated);
     return SHEAF_OK;
 }
 
@@ -280,7 +289,7 @@ struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool)
     if (!job) {
         job = sheaf__runq_pop(&pool->woken);
     }
-    for (unsigned i = 0; !job && i < pool->worker_count; i++) {
+    for (unsigned i = 0; !job && i < pool->seats; i++) {
         struct sheaf__worker *worker = &pool->workers[i];
         job = sheaf__runq_pop(&worker->ready);
         job = job ? job : sheaf__runq_pop(&worker->late);
@@ -361,7 +370,9 @@ bool sheaf__pool_has_work(sheaf_pool *pool)
     if (!sheaf__runq_empty(&pool->woken) || !sheaf__runq_empty(&pool->inject)) {
         return true;
     }
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    /* relaxed: a spare's seat was counted before it pushed anything. */
+    unsigned seated = sheaf__load_rlx(&pool->seated);
+    for (unsigned i = 0; i < seated; i++) {
         struct sheaf__worker *worker = &pool->workers[i];
         if (!sheaf__runq_empty(&worker->ready) || !sheaf__runq_empty(&worker->late) ||
             !sheaf__deque_empty(&worker->deque)) {

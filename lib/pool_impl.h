@@ -53,8 +53,10 @@ struct sheaf_pool {
     const struct sheaf__pool_ops *ops;
     struct sheaf__worker *workers;
     unsigned worker_count;
-    unsigned flags; /* SHEAF_POOL_... */
-    unsigned forks; /* sheaf__forks when it opened */
+    unsigned seats;                 /* with the spares that there may be */
+    SHEAF__ATOMIC(unsigned) seated; /* with those that there are; written under rest_lock */
+    unsigned flags;                 /* SHEAF_POOL_... */
+    unsigned forks;                 /* sheaf__forks when it opened */
     bool deterministic;
     bool is_virtual;
     uint64_t seed;
@@ -68,6 +70,14 @@ struct sheaf_pool {
     struct sheaf__runq inject; /* tasks from outside; in the deterministic mode everything */
     struct sheaf__runq woken;  /* fibers woken from outside of the workers */
     struct sheaf__idle idle;
+
+    /* Spares: lib/spare.c. */
+    SHEAF__ATOMIC(bool) unwatched;      /* there may be spares, and there is none yet */
+    SHEAF__ATOMIC(int64_t) watch_after; /* no try to start one before */
+    SHEAF__ATOMIC(uint64_t) lends;      /* statistics */
+    int64_t looked;                     /* the last look; as the next, of whoever has the watch */
+    struct sheaf__seen_queue seen_woken;
+
     struct sheaf__timekeeper keeper;
     struct sheaf__fibers fibers;
     struct sheaf__depot depot;
@@ -95,7 +105,7 @@ struct sheaf_pool {
     bool fatal;                      /* because a task ended with SHEAF_FATAL */
     bool run_ended;                  /* a run's own task has ended */
     bool close_called;               /* a close is under way */
-    unsigned workers_left;           /* workers that have ended */
+    unsigned workers_left;           /* workers that have ended, spares too */
     struct sheaf__annex *annex;      /* or NULL; goes only in a close */
     bool annex_closed;               /* none is made any more */
 };

@@ -22,7 +22,7 @@ int sheaf__pool_wait_change(sheaf_pool *pool, int64_t deadline)
 /* Whether nothing can run.  Requires: rest_lock */
 static bool is_at_rest(sheaf_pool *pool)
 {
-    return !sheaf__pool_has_work(pool) && sheaf__idle_sleepers(&pool->idle) == pool->worker_count;
+    return !sheaf__pool_has_work(pool) && sheaf__idle_all_asleep(&pool->idle);
 }
 
 /* Wakes the task that waits for this moment.  Under rest_lock it cannot leave its wait meanwhile.

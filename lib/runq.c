@@ -10,6 +10,7 @@ void sheaf__runq_init(struct sheaf__runq *queue)
     queue->closed = false;
     queue->dead = false;
     sheaf__store_rlx(&queue->count, 0);
+    sheaf__store_rlx(&queue->taken, 0);
 }
 
 static void set_count(struct sheaf__runq *queue, size_t count)
@@ -138,6 +139,7 @@ static void unlink_job(struct sheaf__runq *queue, struct sheaf__job *job)
     }
     sheaf__store_rlx(&job->where, SHEAF__WHERE_NONE);
     set_count(queue, get_count(queue) - 1);
+    sheaf__store_rlx(&queue->taken, sheaf__load_rlx(&queue->taken) + 1);
     SHEAF__TSAN_RELEASE(job);
 }
 
@@ -153,6 +155,27 @@ struct sheaf__job *sheaf__runq_pop_at(struct sheaf__runq *queue, size_t at)
     while (job && at > 0) {
         job = job->up.next;
         at--;
+    }
+    if (job) {
+        unlink_job(queue, job);
+    }
+    sheaf__spin_unlock(&queue->lock);
+    return job;
+}
+
+/* How far pop_unless looks. */
+#define NEAR_HEAD 64U
+
+struct sheaf__job *sheaf__runq_pop_unless(struct sheaf__runq *queue, uint8_t flags)
+{
+    if (sheaf__runq_empty(queue)) {
+        return NULL;
+    }
+    sheaf__spin_lock(&queue->lock);
+    struct sheaf__job *job = queue->head;
+    unsigned passed = 0;
+    while (job && sheaf__load_rlx(&job->flags) & flags) {
+        job = ++passed < NEAR_HEAD ? job->up.next : NULL;
     }
     if (job) {
         unlink_job(queue, job);

@@ -22,6 +22,7 @@ struct sheaf__runq {
     /* Written under the lock, read by anybody.  Read as a hint before popping, and by the idle
      * protocol after a heavy fence: see lib/idle.h. */
     SHEAF__ATOMIC(size_t) count;
+    SHEAF__ATOMIC(uint32_t) taken; /* how many have left it, for the watch (lib/spare.c) */
 };
 
 void sheaf__runq_init(struct sheaf__runq *queue);
@@ -58,6 +59,9 @@ struct sheaf__job *sheaf__runq_pop_locked(struct sheaf__runq *queue);
 
 /* Takes the job at position `at`, counted from the oldest; NULL when there are not that many. */
 struct sheaf__job *sheaf__runq_pop_at(struct sheaf__runq *queue, size_t at);
+
+/* Takes the oldest job that has none of these flags; NULL when there is none near the head. */
+struct sheaf__job *sheaf__runq_pop_unless(struct sheaf__runq *queue, uint8_t flags);
 
 /* Takes the job out if it is in this queue.  Requires: only this queue uses SHEAF__WHERE_RUNQ. */
 bool sheaf__runq_claim(struct sheaf__runq *queue, struct sheaf__job *job);

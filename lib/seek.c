@@ -54,7 +54,8 @@ static struct sheaf__job *steal_from(struct sheaf__worker *worker, struct sheaf_
 static struct sheaf__job *steal(struct sheaf__worker *worker)
 {
     sheaf_pool *pool = worker->pool;
-    unsigned count = pool->worker_count;
+    /* relaxed: a seat that is not seen yet is one that this look was too early for. */
+    unsigned count = sheaf__load_rlx(&pool->seated);
     unsigned at = (unsigned)(sheaf__roll(worker) % count);
     for (unsigned i = 0; i < count; i++, at = at + 1 == count ? 0 : at + 1) {
         struct sheaf__worker *victim = &pool->workers[at];
@@ -166,8 +167,7 @@ static bool has_own_work(struct sheaf__worker *worker)
            sheaf__pool_has_work(worker->pool);
 }
 
-/* searching -> working, with the chained wake-up. */
-static void end_search(struct sheaf__worker *worker)
+void sheaf__end_search(struct sheaf__worker *worker)
 {
     sheaf_pool *pool = worker->pool;
     if (sheaf__idle_search_end(&pool->idle) && sheaf__pool_has_work(pool)) {
@@ -188,9 +188,8 @@ static struct sheaf__job *search_round(struct sheaf__worker *worker)
 static void rest(struct sheaf__worker *worker)
 {
     sheaf_pool *pool = worker->pool;
-    uint32_t sleepers = sheaf__idle_lie_down(&pool->idle, &worker->bunk);
-    if (has_own_work(worker) || sheaf__pool_stopped(pool) ||
-        (sleepers == pool->worker_count && sheaf__pool_at_rest(pool))) {
+    bool last = sheaf__idle_lie_down(&pool->idle, &worker->bunk);
+    if (has_own_work(worker) || sheaf__pool_stopped(pool) || (last && sheaf__pool_at_rest(pool))) {
         sheaf__idle_get_up(&pool->idle, &worker->bunk);
         return;
     }
@@ -209,7 +208,7 @@ static struct sheaf__job *search(struct sheaf__worker *worker)
             round = 0;
         }
     }
-    end_search(worker);
+    sheaf__end_search(worker);
     return job;
 }
 
@@ -223,6 +222,13 @@ struct sheaf__job *sheaf__seek(struct sheaf__worker *worker)
     if (SHEAF__UNLIKELY(sheaf__pool_stopped(worker->pool))) {
         return NULL;
     }
+    if (worker->is_spare) {
+        return sheaf__spare_seek(worker);
+    }
     job = next_now(worker);
-    return job ? job : search(worker);
+    job = job ? job : search(worker);
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&worker->pool->unwatched))) {
+        sheaf__spares_begin(worker->pool);
+    }
+    return job;
 }

@@ -14,4 +14,7 @@ struct sheaf__job *sheaf__seek(struct sheaf__worker *worker);
 /* A number from the worker's generator.  Context: the worker */
 uint64_t sheaf__roll(struct sheaf__worker *worker);
 
+/* searching -> working, with the chained wake-up of lib/idle.h. */
+void sheaf__end_search(struct sheaf__worker *worker);
+
 #endif

@@ -9,7 +9,7 @@ size_t sheaf__pool_suspended(sheaf_pool *pool)
 {
     uint64_t parked = 0;
     uint64_t resumed = 0;
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    for (unsigned i = 0; i < pool->seats; i++) {
         resumed += sheaf__load_rlx(&pool->workers[i].counts.resumed);
         parked += sheaf__load_rlx(&pool->workers[i].counts.parked);
     }
@@ -20,7 +20,7 @@ static uint64_t count_ended(sheaf_pool *pool)
 {
     /* acquire: the tasks that an ended one spawned are counted in what is read after this. */
     uint64_t ended = sheaf__load_acq(&pool->refused);
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    for (unsigned i = 0; i < pool->seats; i++) {
         ended += sheaf__load_acq(&pool->workers[i].counts.ran);
         ended += sheaf__load_acq(&pool->workers[i].counts.inlined);
     }
@@ -30,7 +30,7 @@ static uint64_t count_ended(sheaf_pool *pool)
 static uint64_t count_spawned(sheaf_pool *pool)
 {
     uint64_t spawned = sheaf__load_acq(&pool->spawned_outside);
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    for (unsigned i = 0; i < pool->seats; i++) {
         spawned += sheaf__load_acq(&pool->workers[i].counts.spawned);
     }
     return spawned;
@@ -78,7 +78,7 @@ int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
     *stats = (sheaf_stats){.size = sizeof *stats};
     stats->finished = count_ended(pool);
     stats->spawned = count_spawned(pool);
-    for (unsigned i = 0; i < pool->worker_count; i++) {
+    for (unsigned i = 0; i < pool->seats; i++) {
         struct sheaf__counters *counts = &pool->workers[i].counts;
         stats->inlined += sheaf__load_rlx(&counts->inlined);
         stats->stolen += sheaf__load_rlx(&counts->stolen);
@@ -88,6 +88,7 @@ int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
     stats->wakeups = sheaf__load_rlx(&pool->idle.wakeups);
     stats->timers = sheaf__load_rlx(&pool->keeper.started);
     stats->suspended = sheaf__pool_suspended(pool);
+    stats->lent = sheaf__load_rlx(&pool->lends);
     stats->stacks = sheaf__load_rlx(&pool->fibers.count);
     return SHEAF_OK;
 }

@@ -125,7 +125,7 @@ bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_fut
     if (where == SHEAF__WHERE_RUNQ) {
         return sheaf__runq_claim(&pool->inject, &future->job);
     }
-    if (where >= pool->worker_count) {
+    if (where >= pool->seats) {
         return false;
     }
     if (worker && worker->pool == pool && where == worker->index) {

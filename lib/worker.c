@@ -206,8 +206,10 @@ void *sheaf__worker_thread(void *arg)
 {
     struct sheaf__worker *worker = arg;
     char number[8];
-    snprintf(number, sizeof number, "%u", (unsigned)worker->index);
+    snprintf(number, sizeof number, worker->is_spare ? "s%u" : "%u", (unsigned)worker->index);
     sheaf__thread_name(worker->pool->name, number);
+    sheaf__store_rlx(&worker->thread_number, sheaf__thread_number());
+    sheaf__store_rlx(&worker->cpu_clock, sheaf__thread_cpu_clock());
     sheaf__self_set(worker);
     sheaf__context_adopt(&worker->home.context);
     home_loop(worker);
@@ -326,6 +328,7 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
     worker->deterministic = pool->deterministic;
     worker->migrates = pool->flags & SHEAF_POOL_MIGRATE;
     worker->calls = !worker->deterministic && !worker->migrates;
+    worker->is_spare = index >= pool->worker_count;
     worker->plain_spawns = !(pool->flags & SHEAF_POOL_STAMPS);
     worker->born = sheaf__fences_are_full() ? pool->ops->stolen : 0;
     /* Any odd start will do; it must not be 0. */

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <sheaf/base.h>
 
@@ -26,6 +27,7 @@
 #include "lib/platform/self.h"
 #include "lib/runq.h"
 #include "lib/slab.h"
+#include "lib/spare.h"
 
 /* Counted by the worker alone, summed by readers. */
 struct sheaf__counters {
@@ -49,6 +51,7 @@ struct sheaf__worker {
     bool deterministic;          /* const: one queue */
     bool calls;                  /* const: a child may run on the stack of who awaits it */
     bool migrates;               /* const: every wait suspends, and goes on on another worker */
+    bool is_spare;               /* const: one of those beside the workers asked for */
     bool plain_spawns;           /* const: the pool asks for nothing that needs an extra part */
     SHEAF__ATOMIC(uint8_t) held; /* its tasks are to wait before they end: lib/inspect.c */
     struct sheaf__counters counts;
@@ -73,6 +76,14 @@ struct sheaf__worker {
     struct sheaf__runq pinned;      /* fibers that go on on this worker and no other */
     struct sheaf__runq pinned_late; /* of these, those that gave way */
     struct sheaf__bunk bunk;
+
+    /* For spares: lib/spare.h. */
+    SHEAF__ATOMIC(clockid_t) cpu_clock;             /* of the thread; 0 before it runs */
+    SHEAF__ATOMIC(int) thread_number;               /* the same */
+    SHEAF__ATOMIC(struct sheaf__worker *) stand_in; /* the spare that serves in its place */
+    SHEAF__ATOMIC(uint8_t) lent;                    /* enum sheaf__lent: of a spare */
+    struct sheaf__place place;                      /* of a spare that is lent */
+    struct sheaf__seen seen;
 };
 
 /* The worker that runs the caller; NULL on a plain thread.  Not to be kept over a suspension. */

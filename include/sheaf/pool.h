@@ -36,6 +36,16 @@
  * _exit(); when the function returns instead, that is a panic (error.h).  Everything else that the
  * parent's tasks were using, queues and mutexes for instance, may be locked for ever: a child makes
  * its own.  After vfork() and _Fork() a child calls nothing of sheaf; posix_spawn() needs no care.
+ *
+ * Spares.  A pool on a real clock also has spares, at most as many as workers, unless it is opened
+ * with SHEAF_POOL_NO_SPARES, _PIN or _MIGRATE: threads that sleep until a worker does not come back
+ * to its queue.
+ * While every worker computes, a spare goes on with the tasks whose sleep, limit or await is over,
+ * within some milliseconds.  While a worker blocks, in read() for instance, a spare takes its place
+ * for all tasks.  When all workers have computed for some 50 ms without spawn, await or end of a
+ * task, one spare also starts tasks that have not begun.  A pinned task waits for its own worker;
+ * one that is pinned or has a stack size of its own is started by workers alone.  The first spare
+ * comes when all workers are busy for the first time.  None runs while nothing is to be done.
  */
 #ifndef SHEAF_POOL_H
 #define SHEAF_POOL_H
@@ -86,6 +96,9 @@ enum {
      * to wait for suspends no more than elsewhere.  Takes two workers, and has two where the
      * default is one. */
     SHEAF_POOL_MIGRATE = 1U << 2,
+
+    /* No spares: what is woken waits until a worker is back. */
+    SHEAF_POOL_NO_SPARES = 1U << 3,
 
     /* For sheaf_run() and runners (runner.h): SIGINT cancels what runs.  See sheaf_run(). */
     SHEAF_RUN_SIGINT = 1U << 8
@@ -222,6 +235,7 @@ typedef struct sheaf_stats {
     uint64_t woken;    /* suspensions that ended */
     uint64_t wakeups;  /* sleeping workers woken */
     uint64_t timers;   /* timers set */
+    uint64_t lent;     /* how often a spare took a worker's place */
     size_t suspended;  /* tasks' stacks suspended now */
     size_t stacks;     /* stacks in existence now, cached ones included */
 } sheaf_stats;

@@ -41,7 +41,7 @@ template <typename derived_t> struct world : check::scenario<derived_t, WORKERS 
     {
         pool = check::make<struct pool>();
         wanted = jobs;
-        sheaf__idle_init(&pool->idle);
+        sheaf__idle_init(&pool->idle, WORKERS);
         sheaf__runq_init(&pool->inject);
         for (unsigned i = 0; i < WORKERS; i++) {
             sheaf__runq_init(&pool->pinned[i]);
@@ -294,6 +294,7 @@ const char COUNTS_ONLY[] = "the word publishes nothing: that changes of it are o
 const check::survivor SURVIVORS[] = {
     {"mark_queued: store_rlx &job->where -> skipped", NOT_ASKED},
     {"unlink_job: store_rlx &job->where -> skipped", NOT_ASKED},
+    {"unlink_job: store_rlx &queue->taken -> skipped", "nobody has the watch here"},
     {"sheaf__idle_search_begin: add_seq &idle->word -> acquire", COUNTS_ONLY},
     {"sheaf__idle_search_begin: add_seq &idle->word -> release", COUNTS_ONLY},
     {"sheaf__idle_search_end: sub_seq &idle->word -> acquire", COUNTS_ONLY},

@@ -143,6 +143,8 @@ inline void make_pool(unsigned workers)
     pool = make<sheaf_pool>();
     pool->ops = &sheaf__task_ops;
     pool->worker_count = workers;
+    pool->seats = workers;
+    sheaf__store_rlx(&pool->seated, workers);
     pool->workers = static_cast<struct sheaf__worker *>(make(workers * sizeof *pool->workers));
     for (unsigned i = 0; i < workers; i++) {
         struct sheaf__worker *worker = &pool->workers[i];
