@@ -9,6 +9,10 @@
 
 #include "lib/platform/cpu.h"
 
+/* The name and the text of a positive errno value, static; NULL when the C library has none. */
+const char *sheaf__errno_name(int code);
+const char *sheaf__errno_text(int code);
+
 /* Whether `status` is one of SHEAF_STATUS_MAP, SHEAF_OK included. */
 bool sheaf__status_known(int status);
 

@@ -3,8 +3,6 @@
 
 #include "lib/error_object.h"
 
-#include <string.h>
-
 #define IMMORTAL_ERROR(status, number, text)                                                       \
     {.code = (number), .immortal = true, .fatal = (number) == SHEAF_FATAL, .message = (text)},
 #define STATUS_NAME(status, number, text) "SHEAF_" #status,
@@ -31,57 +29,21 @@ bool sheaf__status_known(int status)
     return status_index(status) < STATUS_COUNT;
 }
 
-/* The C library's name and text of an errno value; NULL when it has none.  Both are static strings,
- * which the usual strerror() does not promise for every value in every library. */
-#ifdef __GLIBC_PREREQ
-#if __GLIBC_PREREQ(2, 32)
-#define HAVE_ERRNO_NAMES 1
-#endif
-#endif
-
-#ifdef HAVE_ERRNO_NAMES
-
-static const char *errno_name(int code)
-{
-    return strerrorname_np(code);
-}
-
-static const char *errno_text(int code)
-{
-    return strerrordesc_np(code);
-}
-
-#else
-
-static const char *errno_name(int code)
-{
-    (void)code;
-    return NULL;
-}
-
-/* musl's strerror() gives static strings for all values. */
-static const char *errno_text(int code)
-{
-    return strerror(code);
-}
-
-#endif
-
 const char *sheaf_status_name(int status)
 {
-    const char *name = status > 0 ? errno_name(status) : NULL;
+    const char *name = status > 0 ? sheaf__errno_name(status) : NULL;
     if (sheaf__status_known(status)) return status_names[status_index(status)];
     return name != NULL ? name : "code";
 }
 
 bool sheaf__status_named(int status)
 {
-    return sheaf__status_known(status) || (status > 0 && errno_name(status) != NULL);
+    return sheaf__status_known(status) || (status > 0 && sheaf__errno_name(status) != NULL);
 }
 
 const char *sheaf_status_text(int status)
 {
-    const char *text = status > 0 ? errno_text(status) : "not a status of the library's";
+    const char *text = status > 0 ? sheaf__errno_text(status) : "not a status of the library's";
     if (sheaf__status_known(status)) return immortal_errors[status_index(status)].message;
     return text != NULL ? text : "a code of the program's own";
 }

@@ -2,6 +2,7 @@
 #include "tests/support/strand.h"
 
 #include <fenv.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
 #include <unwind.h>
@@ -188,6 +189,51 @@ static void the_stack_is_aligned_as_functions_expect(void **state)
 
 /* The function in which contexts in assembly begin; not there with ucontext. */
 extern void sheaf__context_trampoline(void) __attribute__((weak));
+
+#ifndef __GLIBC__
+/* Debian's libgcc asks glibc where the unwind tables of an address are.  Elsewhere the test
+ * answers, in the form of glibc's <dlfcn.h>. */
+struct found_object {
+    unsigned long long flags;
+    void *begin;
+    void *end;
+    void *link_map;
+    void *eh_frame;
+    unsigned long long reserved[7];
+};
+
+struct object_search {
+    uintptr_t address;
+    struct found_object *found;
+};
+
+static int note_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct object_search *search = arg;
+    struct found_object seen = {.flags = 0};
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        uintptr_t begin = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+        uintptr_t end = begin + info->dlpi_phdr[i].p_memsz;
+        if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME) {
+            seen.eh_frame = (void *)begin;
+        } else if (info->dlpi_phdr[i].p_type == PT_LOAD && begin <= search->address &&
+                   search->address < end) {
+            seen.begin = (void *)begin;
+            seen.end = (void *)end;
+        }
+    }
+    *search->found = seen;
+    return seen.begin && seen.eh_frame;
+}
+
+int _dl_find_object(void *address, struct found_object *found);
+int _dl_find_object(void *address, struct found_object *found)
+{
+    struct object_search search = {(uintptr_t)address, found};
+    return dl_iterate_phdr(note_object, &search) ? 0 : -1;
+}
+#endif
 
 struct walk {
     int64_t frames;
