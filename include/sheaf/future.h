@@ -99,7 +99,8 @@ SHEAF_API void sheaf_release_all(sheaf_future *const *futures, size_t count);
  *           that the task fails with if it passes the code on); SHEAF_CANCELLED when the future was
  *           cancelled or the waiting task was (sheaf_cancel_origin() tells which);
  *           SHEAF_STATE for awaiting oneself; SHEAF_CYCLE when the wait would close a circle of
- *           tasks that await each other; SHEAF_INVALID for NULL
+ *           tasks that await each other; SHEAF_INVALID for NULL; SHEAF_NOMEM when the system
+ *           refuses a plain thread what it blocks on, or a limit its timer thread
  * Context:  task, plain thread
  * Suspends: when the future is not done
  * Cancel:   a request to the waiting task is passed on to the awaited one */
@@ -152,6 +153,8 @@ SHEAF_API void *sheaf_future_data(const sheaf_future *future);
 
 /* The name as text into the caller's buffer; returns the length of the whole name, as snprintf. */
 SHEAF_API size_t sheaf_future_name(const sheaf_future *future, char *buffer, size_t size);
+/* Gives it another name (copied).  Returns: SHEAF_OK; SHEAF_NOMEM, it keeps its name; SHEAF_INVALID
+ * for NULL, and for a future that failed because it could not be made. */
 SHEAF_API int sheaf_future_set_name(sheaf_future *future, const char *name);
 
 /* The place of the completion in the order of all completions of its pool, from 1; 0 while pending
@@ -185,7 +188,8 @@ typedef int sheaf_done_fn(void *arg, sheaf_future *future);
  * one that is added to a finished future runs after those already waiting.
  *
  * Returns: SHEAF_OK, SHEAF_NOMEM, SHEAF_INVALID; SHEAF_CLOSED when the pool of a finished future is
- *          closed and nobody is left to run it
+ *          closed and nobody is left to run it, or when the future has failed because it could not
+ *          be made, and has no pool
  * Context: task, plain thread, callback */
 SHEAF_API int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg);
 

@@ -54,7 +54,8 @@ typedef struct sheaf_mutex {
 
 /* Takes the mutex.  Not recursive; any task or thread may unlock it.
  *
- * Returns:  SHEAF_OK, SHEAF_CANCELLED (the mutex is not held)
+ * Returns:  SHEAF_OK; the mutex is not held after SHEAF_CANCELLED, and after SHEAF_NOMEM, when the
+ *           system refuses a plain thread what it blocks on, or a limit its timer thread
  * Context:  task, plain thread
  * Suspends: only when the mutex is taken; a free one is no point of delivery */
 SHEAF_API int sheaf_lock(sheaf_mutex *mutex);
@@ -88,7 +89,8 @@ typedef struct sheaf_cond {
  *
  * Requires: the mutex is held
  * Returns:  SHEAF_OK (it may wake for nothing: look at your condition again), SHEAF_CANCELLED,
- *           SHEAF_TIMEOUT for the form with a deadline, SHEAF_STATE when the mutex is not locked */
+ *           SHEAF_TIMEOUT for the form with a deadline, SHEAF_STATE when the mutex is not locked;
+ *           SHEAF_NOMEM as sheaf_lock() */
 SHEAF_API int sheaf_cond_wait(sheaf_cond *cond, sheaf_mutex *mutex);
 SHEAF_API int sheaf_cond_wait_until(sheaf_cond *cond, sheaf_mutex *mutex, sheaf_time deadline);
 

@@ -139,7 +139,8 @@ SHEAF_API sheaf_future *sheaf_current(void);
 
 /* Suspends for a time; 0 or less gives way once to everything that is ready.
  *
- * Returns:  SHEAF_OK, SHEAF_CANCELLED
+ * Returns:  SHEAF_OK, SHEAF_CANCELLED; SHEAF_NOMEM when the pool's timer thread cannot be started,
+ *           at once
  * Context:  task; on a plain thread it blocks the thread (real time) */
 SHEAF_API int sheaf_sleep(sheaf_duration duration);
 SHEAF_API int sheaf_sleep_until(sheaf_time deadline);
@@ -186,8 +187,10 @@ typedef enum sheaf_origin {
 SHEAF_API sheaf_origin sheaf_cancel_origin(void);
 
 /* Holds requests back: between the two calls they are counted, not delivered, and waits are not
- * interrupted.  The pairs nest.  SHEAF_NOTASK on a plain thread; SHEAF_STATE for one end too many
- * or more than 255 nested. */
+ * interrupted.  The pairs nest.
+ *
+ * Returns: SHEAF_OK; SHEAF_NOTASK on a plain thread; SHEAF_STATE for one end too many or more than
+ *          255 nested; SHEAF_NOMEM of the first beginning in a task, nothing is held back then */
 SHEAF_API int sheaf_mask_begin(void);
 SHEAF_API int sheaf_mask_end(void);
 
