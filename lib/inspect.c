@@ -218,11 +218,15 @@ static bool widen(struct sheaf__task_list *list)
 /* How often a search that missed some is made again. */
 #define SEARCHES_MAX 20U
 
-void sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, struct sheaf__task_list *list)
+/* lent, room: memory of the caller's, taken if it is larger than what the list has; or NULL, 0 */
+static void inspect(sheaf_pool *pool, bool unswept, struct sheaf__task_list *list,
+                    sheaf_future **lent, size_t room)
 {
     struct search search = {.pool = pool, .list = list, .unswept = unswept};
-    list->tasks = list->some;
-    list->room = SHEAF__TASK_LIST_SOME;
+    bool larger = room > SHEAF__TASK_LIST_SOME;
+    list->lent = lent;
+    list->tasks = larger ? lent : list->some;
+    list->room = larger ? room : SHEAF__TASK_LIST_SOME;
     unsigned tries = 1;
     search_locked(&search);
     while (list->found > list->room
@@ -238,10 +242,15 @@ void sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, struct sheaf__task_lis
     }
 }
 
+void sheaf__inspect_tasks(sheaf_pool *pool, bool unswept, struct sheaf__task_list *list)
+{
+    inspect(pool, unswept, list, NULL, 0);
+}
+
 void sheaf__tasks_forget(struct sheaf__task_list *list)
 {
     let_go(list);
-    if (list->tasks != list->some) {
+    if (list->tasks != list->some && list->tasks != list->lent) {
         sheaf__free_array(list->tasks, list->room, sizeof *list->tasks);
     }
 }
@@ -252,9 +261,13 @@ size_t sheaf_all_tasks(sheaf_pool *pool, sheaf_future **tasks, size_t room)
         return 0;
     }
     struct sheaf__task_list list;
-    sheaf__inspect_tasks(pool, false, &list);
-    size_t count = list.count;
-    size_t given = count < room ? count : room;
+    inspect(pool, false, &list, tasks, room);
+    /* Without memory for all of them it is told how many were seen, and `tasks` is full. */
+    size_t count = list.found > list.room ? list.found : list.count;
+    if (list.tasks == tasks) {
+        return count;
+    }
+    size_t given = list.count < room ? list.count : room;
     for (size_t i = 0; i < given; i++) {
         tasks[i] = sheaf_retain(list.tasks[i]);
     }

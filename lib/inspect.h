@@ -9,12 +9,13 @@
 
 #define SHEAF__TASK_LIST_SOME 64U
 
-/* References to tasks; in memory of its own where `some` is too small. */
+/* References to tasks; where `some` and what was lent are too small, in memory of its own. */
 struct sheaf__task_list {
     sheaf_future **tasks;
     size_t count; /* so many are held */
     size_t found; /* so many were seen: more than `room` only for want of memory */
     size_t room;
+    sheaf_future **lent; /* the caller's, never freed; or NULL */
     sheaf_future *some[SHEAF__TASK_LIST_SOME];
 };
 

@@ -28,6 +28,11 @@ static void finish_unrun(sheaf_future *future, void *arg, int status)
         extra->arg_drop(arg);
     }
     sheaf__future_lock(future);
+    bool asked = sheaf__load_rlx(&future->job.word) & SHEAF__WORD_CANCEL;
+    if (asked && status == SHEAF_NOMEM) {
+        status =
+            SHEAF_CANCELLED; /* a request that was taken is heard (L6), with a stack or without */
+    }
     extra = sheaf__future_extra(future);
     future->job.out.value.ptr = NULL;
     if (extra && status == SHEAF_CANCELLED) {

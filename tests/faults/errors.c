@@ -97,6 +97,7 @@ const struct fault_scenario fault_errors[] = {
      .place = FAULT_ALONE},
     {.name = "small_things_need_nothing",
      .body = small_things_need_nothing,
+     .floors = FLOORS(0, 0, 0),
      .pointless = true,
      .place = FAULT_ALONE},
     {.name = NULL},

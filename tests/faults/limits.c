@@ -13,7 +13,7 @@ static void scopes_expire(struct fault_trial *t)
     int status = ENDS(sheaf_timeout_begin_until(&inner, sheaf_time_add(sheaf_now(), SHORT), 0));
     if (status == SHEAF_OK) {
         status = ENDS(sheaf_sleep(LONG), SHEAF_CANCELLED);
-        ENDS(sheaf_timeout_end(&inner, status), SHEAF_TIMEOUT);
+        IS(sheaf_timeout_end(&inner, status), SHEAF_TIMEOUT);
         HOLDS(sheaf_timeout_expired(&inner));
     }
     ENDS(sheaf_timeout_reschedule(&outer, sheaf_time_add(sheaf_now(), SHORT)));
@@ -42,7 +42,8 @@ static void waits_have_limits(struct fault_trial *t)
                           sheaf_spawn(sleep_on, NULL), sheaf_spawn(nap, NULL)};
     sheaf_value value;
     (void)t;
-    ENDS(sheaf_wait_for(f[0], SHORT, NULL), SHEAF_TIMEOUT);
+    int status = ENDS(sheaf_wait_for(f[0], SHORT, NULL), SHEAF_TIMEOUT);
+    HOLDS(sheaf_done(f[0]) || (status == SHEAF_NOMEM && sheaf_cancelling(f[0]) == 0));
     ENDS(sheaf_wait_for_until(f[1], sheaf_now(), NULL), SHEAF_TIMEOUT);
     ENDS(sheaf_wait_for(f[2], LONG, &value));
     ENDS(sheaf_call_for(nap, NULL, LONG, &value));
@@ -98,13 +99,13 @@ const struct fault_scenario fault_limits[] = {
     {.name = "scopes_expire", .body = scopes_expire, .floors = FLOORS(2, 1, 0)},
     {.name = "scopes_are_inherited", .body = scopes_are_inherited, .floors = FLOORS(3, 0, 0)},
     {.name = "waits_have_limits", .body = waits_have_limits, .floors = FLOORS(5, 2, 0)},
-    {.name = "shields_hold", .body = shields_hold, .floors = FLOORS(3, 1, 0)},
+    {.name = "shields_hold", .body = shields_hold, .floors = FLOORS(4, 2, 0)},
     {.name = "a_shielded_wait_is_cancelled",
      .body = a_shielded_wait_is_cancelled,
      .floors = FLOORS(1, 2, 0)},
     {.name = "a_thread_waits_for_a_while",
      .body = a_thread_waits_for_a_while,
-     .floors = FLOORS(0, 1, 1),
+     .floors = FLOORS(1, 1, 1),
      .place = FAULT_PLAIN,
      .clock = FAULT_CLOCK_REAL},
     {.name = NULL},
@@ -196,11 +197,11 @@ static void a_thread_has_a_group(struct fault_trial *t)
 
 const struct fault_scenario fault_groups[] = {
     {.name = "groups_close", .body = groups_close, .floors = FLOORS(204, 9, 0)},
-    {.name = "groups_hand_out", .body = groups_hand_out, .floors = FLOORS(49, 3, 0)},
+    {.name = "groups_hand_out", .body = groups_hand_out, .floors = FLOORS(49, 4, 0)},
     {.name = "an_owner_is_cancelled", .body = an_owner_is_cancelled, .floors = FLOORS(6, 3, 0)},
     {.name = "a_thread_has_a_group",
      .body = a_thread_has_a_group,
-     .floors = FLOORS(51, 6, 1),
+     .floors = FLOORS(51, 8, 1),
      .place = FAULT_PLAIN,
      .clock = FAULT_CLOCK_REAL},
     {.name = NULL},

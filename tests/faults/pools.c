@@ -113,6 +113,27 @@ static void a_close_is_late(struct fault_trial *t)
     closes(t, SHEAF_CLOSE_DRAIN, SHORT);
 }
 
+/* More than the library looks at without memory for a list. */
+static int leaves_many(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    for (int i = 0; i < 100; i++) {
+        sheaf_release(sheaf_spawn(sleep_on, NULL));
+    }
+    return sheaf_yield();
+}
+
+static void many_are_left_over(struct fault_trial *t)
+{
+    sheaf_options options = options_of(t);
+    ENDS(sheaf_run(&options, leaves_many, NULL, NULL));
+    sheaf_pool *pool = NULL;
+    if (ENDS(sheaf_pool_open(&options, &pool)) == SHEAF_OK) {
+        sheaf_release(sheaf_spawn_on(pool, leaves_many, NULL));
+        IS(sheaf_pool_close(pool, SHEAF_CLOSE_CANCEL, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
+    }
+}
+
 static int stands_still(void *arg, sheaf_value *result)
 {
     sheaf_mutex *mutex = arg;
@@ -223,7 +244,7 @@ static void pools_are_looked_at(struct fault_trial *t)
 const struct fault_scenario fault_pools[] = {
     {.name = "opens_in_all_ways",
      .body = opens_in_all_ways,
-     .floors = FLOORS(15, 14, 9),
+     .floors = FLOORS(15, 13, 9),
      .place = FAULT_ALONE},
     {.name = "the_first_use",
      .body = the_first_use,
@@ -235,7 +256,7 @@ const struct fault_scenario fault_pools[] = {
      .place = FAULT_ALONE},
     {.name = "a_close_abandons",
      .body = a_close_abandons,
-     .floors = FLOORS(9, 3, 1),
+     .floors = FLOORS(16, 3, 1),
      .place = FAULT_ALONE,
      .abandons = true},
     {.name = "a_close_is_late",
@@ -258,6 +279,10 @@ const struct fault_scenario fault_pools[] = {
     {.name = "the_default_pool_opens",
      .body = the_default_pool_opens,
      .floors = FLOORS(6, 3, 3),
+     .place = FAULT_ALONE},
+    {.name = "many_are_left_over",
+     .body = many_are_left_over,
+     .floors = FLOORS(5, 81, 2),
      .place = FAULT_ALONE},
     {.name = "pools_are_looked_at", .body = pools_are_looked_at, .floors = FLOORS(3, 1, 0)},
     {.name = NULL},
@@ -331,10 +356,10 @@ static void a_close_meets_calls(struct fault_trial *t)
 }
 
 const struct fault_scenario fault_blockings[] = {
-    {.name = "calls_block", .body = calls_block, .floors = FLOORS(10, 0, 1), .threads = true},
+    {.name = "calls_block", .body = calls_block, .floors = FLOORS(10, 0, 2), .threads = true},
     {.name = "calls_are_gathered",
      .body = calls_are_gathered,
-     .floors = FLOORS(5, 2, 1),
+     .floors = FLOORS(5, 2, 2),
      .threads = true},
     {.name = "a_close_meets_calls",
      .body = a_close_meets_calls,

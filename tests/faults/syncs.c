@@ -236,11 +236,11 @@ static void a_thread_locks(struct fault_trial *t)
 }
 
 const struct fault_scenario fault_syncs[] = {
-    {.name = "mutexes_are_handed_on", .body = mutexes_are_handed_on, .floors = FLOORS(0, 4, 0)},
+    {.name = "mutexes_are_handed_on", .body = mutexes_are_handed_on, .floors = FLOORS(0, 5, 0)},
     {.name = "conditions_wait", .body = conditions_wait, .floors = FLOORS(0, 1, 0)},
-    {.name = "permits_are_not_lost", .body = permits_are_not_lost, .floors = FLOORS(0, 3, 0)},
+    {.name = "permits_are_not_lost", .body = permits_are_not_lost, .floors = FLOORS(0, 4, 0)},
     {.name = "events_let_through", .body = events_let_through, .floors = FLOORS(0, 2, 0)},
-    {.name = "barriers_fill", .body = barriers_fill, .floors = FLOORS(0, 0, 0)},
+    {.name = "barriers_fill", .body = barriers_fill, .floors = FLOORS(0, 3, 0)},
     {.name = "strands_keep_order", .body = strands_keep_order, .floors = FLOORS(12, 2, 0)},
     {.name = "a_thread_locks",
      .body = a_thread_locks,

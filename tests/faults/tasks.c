@@ -54,6 +54,22 @@ static void suspends_many(struct fault_trial *t)
     sheaf_release(gate);
 }
 
+/* More than a worker's queue holds at first. */
+static void spawns_beyond_the_queue(struct fault_trial *t)
+{
+    enum { BEYOND = 600 };
+    sheaf_future *f[BEYOND];
+    (void)t;
+    for (int i = 0; i < BEYOND; i++) {
+        f[i] = sheaf_spawn(give_seven, NULL);
+    }
+    for (int i = 0; i < BEYOND; i++) {
+        sheaf_value value = {.i64 = 7};
+        ENDS(sheaf_join(f[i], &value));
+        IS(value.i64, 7);
+    }
+}
+
 static int recurse(void *arg, sheaf_value *result)
 {
     int64_t depth = (int64_t)(intptr_t)arg;
@@ -170,37 +186,95 @@ static void errors_travel_up(struct fault_trial *t)
 
 static void all_tasks_are_listed(struct fault_trial *t)
 {
-    sheaf_future *f[3] = {sheaf_spawn(sleep_on, NULL), sheaf_spawn(sleep_on, NULL),
-                          sheaf_spawn(nap, NULL)};
-    sheaf_future *found[8];
+    sheaf_future *gate = sheaf_promise(NULL);
+    sheaf_future *f[MANY], *found[2 * MANY];
+    sheaf_spawn_many(await_arg, gate, 0, MANY, f);
     ENDS(sheaf_yield());
-    size_t count = sheaf_all_tasks(t->pool, found, 8);
-    HOLDS(count <= 8);
-    sheaf_release_all(found, count <= 8 ? count : 8);
-    end_all(f, 3);
+    size_t there = 1; /* this one */
+    for (int i = 0; i < MANY; i++) {
+        there += !sheaf_done(f[i]);
+    }
+    size_t count = sheaf_all_tasks(t->pool, found, 2 * MANY);
+    HOLDS(count == there || (count < there && t->schedule->workers > 1));
+    sheaf_release_all(found, count);
+    HOLDS(sheaf_all_tasks(t->pool, found, 1) >= (count > 0));
+    sheaf_release_all(found, count > 0);
+    (void)sheaf_try_resolve(gate, number(7));
+    end_all(f, MANY);
+    sheaf_release(gate);
 }
 
 static void never_started_tasks_are_dropped(struct fault_trial *t)
 {
     sheaf_future *f[4];
-    (void)t;
     for (int i = 0; i < 4; i++) {
         f[i] = sheaf_spawn_with(ACCOUNTED(.name = "late"), sleep_long, NULL);
+        bool made = !sheaf_done(f[i]);
+        /* Asking needs no memory, though a message does. */
+        bool asked = i % 2 ? sheaf_cancel(f[i]) : sheaf_cancel_message(f[i], "number %d", i);
+        HOLDS(asked == made || t->schedule->workers > 1);
+        HOLDS(sheaf_await(f[i], NULL) == (asked ? SHEAF_CANCELLED : SHEAF_NOMEM));
     }
     end_all(f, 4);
 }
 
+/* The errors of tasks that nobody awaited, told by the hook, each once. */
+static void note_error(void *context, const sheaf_error *error, const char *task_name)
+{
+    int code = sheaf_error_code(error);
+    HOLDS((code == EIO || code == SHEAF_NOMEM) && strlen(task_name) > 0);
+    ++*(int *)context;
+}
+
+static int leaves_errors(void *arg, sheaf_value *result)
+{
+    int *made = arg;
+    (void)result;
+    for (int i = 0; i < 4; i++) {
+        sheaf_future *f = sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.name = "unloved"), fail, NULL);
+        *made += !sheaf_done(f);
+        sheaf_release(f);
+    }
+    return SHEAF_OK;
+}
+
+static void unseen_errors_are_told(struct fault_trial *t)
+{
+    int told = 0, made = 0;
+    sheaf_pool *pool = NULL;
+    sheaf_options options = {.size = sizeof options,
+                             .workers = 1,
+                             .clock = t->schedule->clock,
+                             .schedule = t->schedule->schedule,
+                             .seed = t->schedule->seed,
+                             .unhandled = note_error,
+                             .hook_context = &told};
+    if (ENDS(sheaf_pool_open(&options, &pool)) != SHEAF_OK) {
+        return;
+    }
+    sheaf_future *f = sheaf_spawn_on(pool, leaves_errors, &made);
+    IS(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
+    (void)sheaf_result(f, NULL);
+    sheaf_release(f);
+    IS(told, made);
+}
+
 const struct fault_scenario fault_tasks[] = {
     {.name = "spawns_in_all_forms", .body = spawns_in_all_forms, .floors = FLOORS(6, 3, 0)},
-    {.name = "spawns_many", .body = spawns_many, .floors = FLOORS(0, 48, 0)},
+    {.name = "spawns_many", .body = spawns_many, .floors = FLOORS(0, 54, 0)},
     {.name = "suspends_many", .body = suspends_many, .floors = FLOORS(0, 7, 0)},
     {.name = "frames_join", .body = frames_join, .floors = FLOORS(0, 6, 0)},
     {.name = "locals_are_inherited", .body = locals_are_inherited, .floors = FLOORS(10, 2, 0)},
     {.name = "a_task_looks_at_itself", .body = a_task_looks_at_itself, .floors = FLOORS(1, 1, 0)},
     {.name = "errors_travel_up", .body = errors_travel_up, .floors = FLOORS(6, 0, 0)},
-    {.name = "all_tasks_are_listed", .body = all_tasks_are_listed, .floors = FLOORS(0, 2, 0)},
+    {.name = "all_tasks_are_listed", .body = all_tasks_are_listed, .floors = FLOORS(0, 3, 0)},
     {.name = "never_started_tasks_are_dropped",
      .body = never_started_tasks_are_dropped,
      .floors = FLOORS(6, 0, 0)},
+    {.name = "spawns_beyond_the_queue", .body = spawns_beyond_the_queue, .floors = FLOORS(0, 0, 0)},
+    {.name = "unseen_errors_are_told",
+     .body = unseen_errors_are_told,
+     .floors = FLOORS(14, 3, 1),
+     .place = FAULT_ALONE},
     {.name = NULL},
 };
