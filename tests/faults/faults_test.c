@@ -54,8 +54,8 @@ static const struct group groups[] = {
 };
 
 static const struct fault_scenario *const lists[] = {
-    fault_errors, fault_tasks, fault_futures, fault_gathers,   fault_limits,
-    fault_groups, fault_syncs, fault_queues,  fault_blockings, fault_pools,
+    fault_errors, fault_tasks,  fault_futures, fault_gathers,   fault_limits, fault_groups,
+    fault_syncs,  fault_queues, fault_loops,   fault_blockings, fault_pools,
 };
 
 enum { LISTS = sizeof lists / sizeof lists[0], UNITS_MAX = 400, NAME_ROOM = 96 };

@@ -204,7 +204,7 @@ const struct fault_scenario fault_gathers[] = {
     {.name = "calls_run", .body = calls_run, .floors = FLOORS(13, 2, 0)},
     {.name = "waits_partition", .body = waits_partition, .floors = FLOORS(6, 3, 0)},
     {.name = "each_gives_out", .body = each_gives_out, .floors = FLOORS(6, 3, 0)},
-    {.name = "the_first_wins", .body = the_first_wins, .floors = FLOORS(19, 3, 0)},
+    {.name = "the_first_wins", .body = the_first_wins, .floors = FLOORS(20, 3, 0)},
     {.name = "a_thread_gathers",
      .body = a_thread_gathers,
      .floors = FLOORS(8, 2, 1),

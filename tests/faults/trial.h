@@ -63,7 +63,8 @@ struct fault_scenario {
 
 /* Bodies by header; each list ends with a nameless one. */
 extern const struct fault_scenario fault_errors[], fault_tasks[], fault_futures[], fault_gathers[],
-    fault_limits[], fault_groups[], fault_syncs[], fault_queues[], fault_blockings[], fault_pools[];
+    fault_limits[], fault_groups[], fault_syncs[], fault_queues[], fault_loops[], fault_blockings[],
+    fault_pools[];
 
 /* ---------------------------------------------------------------- expectations */
 
