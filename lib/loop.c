@@ -179,6 +179,9 @@ int sheaf__run_as_task(sheaf_pool *pool, sheaf_fn *fn, void *arg)
         sheaf__spin_wait(&turns); /* the system refuses a thread what it sleeps on */
         status = sheaf_await(task, NULL);
     }
+    if (status == SHEAF_NOMEM) {
+        status = sheaf_result(task, NULL); /* a wait that was refused says nothing of the task */
+    }
     sheaf_release(task);
     return status;
 }
