@@ -37,6 +37,8 @@ static void opens_in_all_ways(struct fault_trial *t)
         {.size = sizeof(sheaf_options), .stack_size = 65536, .flags = SHEAF_POOL_STAMPS},
         {.size = sizeof(sheaf_options), .clock = SHEAF_CLOCK_VIRTUAL, .workers = 2},
         {.size = sizeof(sheaf_options), .schedule = SHEAF_SCHEDULE_FIFO},
+        {.size = sizeof(sheaf_options), .workers = 2, .flags = SHEAF_POOL_PIN},
+        {.size = sizeof(sheaf_options), .workers = 2, .flags = SHEAF_POOL_MIGRATE},
         {.size = sizeof(sheaf_options), .seed = 3, .clock = SHEAF_CLOCK_VIRTUAL},
     };
     (void)t;

@@ -138,6 +138,7 @@ static void a_task_looks_at_itself(struct fault_trial *t)
     char name[64];
     sheaf_future *self = sheaf_current();
     HOLDS(self && sheaf_pool_current() == t->pool);
+    HOLDS(sheaf_errno_place() != NULL);
     HOLDS(sheaf_future_name(self, name, sizeof name) > 0);
     ENDS(sheaf_sleep(SHORT));
     ENDS(sheaf_sleep_until(sheaf_time_add(sheaf_now(), SHORT)));
