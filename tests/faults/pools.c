@@ -39,6 +39,7 @@ static void opens_in_all_ways(struct fault_trial *t)
         {.size = sizeof(sheaf_options), .schedule = SHEAF_SCHEDULE_FIFO},
         {.size = sizeof(sheaf_options), .workers = 2, .flags = SHEAF_POOL_PIN},
         {.size = sizeof(sheaf_options), .workers = 2, .flags = SHEAF_POOL_MIGRATE},
+        {.size = sizeof(sheaf_options), .workers = 2, .flags = SHEAF_POOL_NO_SPARES},
         {.size = sizeof(sheaf_options), .seed = 3, .clock = SHEAF_CLOCK_VIRTUAL},
     };
     (void)t;
