@@ -226,6 +226,9 @@ static void ask_bare(sheaf_future *future, struct sheaf__request *request)
         request->reached = composed;
         return;
     }
+    if (composed && composed->ops->disarm) {
+        composed->ops->disarm(future);
+    }
     future->job.out.value.ptr = sheaf_error_retain(request->message);
     if (request->more) {
         sheaf__future_finish_into(future, SHEAF_CANCELLED, request->more);

@@ -22,6 +22,8 @@ COPTS = [
     "-std=c11",
     "-D_GNU_SOURCE",
     "-fvisibility=hidden",
+    # No frame steps over the guard of a stack, however large it is.
+    "-fstack-clash-protection",
 ] + select({
     "//lib:strict": _WARNINGS + ["-Werror"],
     "//conditions:default": [],

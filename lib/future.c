@@ -234,7 +234,7 @@ static void drop_contents(sheaf_future *future, uint32_t word, sheaf_future **re
         free_extra(extra);
     }
     struct sheaf__composed *composed = sheaf__future_composed(future);
-    if (composed) {
+    if (composed && composed->ops->destroyed) {
         composed->ops->destroyed(composed, rest);
     }
 }

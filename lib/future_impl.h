@@ -209,9 +209,12 @@ struct sheaf__composed_ops {
                     struct sheaf__ended *more);
     /* Whose value it shows, while it has one: there it is taken (L4).  NULL: it is its own. */
     sheaf_future *(*origin)(struct sheaf__composed *composed);
-    /* The future is gone: called once, on whatever thread, with no lock held.  What it held is let
-     * go with unhold_later(), into `rest`: however deep futures hold each other, the stack does not
-     * grow. */
+    /* For what ends by itself: it is about to be cancelled by who has a reference; or NULL.  LOCK
+     * is held, it is not done. */
+    void (*disarm)(sheaf_future *future);
+    /* The future is gone: called once, on whatever thread, with no lock held; or NULL.  What it
+     * held is let go with unhold_later(), into `rest`: however deep futures hold each other, the
+     * stack does not grow. */
     void (*destroyed)(struct sheaf__composed *composed, sheaf_future **rest);
 };
 

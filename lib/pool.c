@@ -14,7 +14,7 @@
 /* ---------------------------------------------------------------- options */
 
 #define NO_SPARES ((unsigned)(SHEAF_POOL_NO_SPARES | SHEAF_POOL_PIN | SHEAF_POOL_MIGRATE))
-#define POOL_FLAGS (SHEAF_POOL_STAMPS | NO_SPARES)
+#define POOL_FLAGS (SHEAF_POOL_STAMPS | SHEAF_POOL_TELL_OVERFLOW | NO_SPARES)
 
 static bool flags_fit(const sheaf_options *options)
 {
@@ -189,6 +189,7 @@ static void free_pool(struct sheaf__depot *depot)
 {
     sheaf_pool *pool = SHEAF__CONTAINER(depot, sheaf_pool, depot);
     destroy_workers(pool);
+    sheaf__depot_destroy(&pool->timers);
     sheaf__depot_destroy(depot);
     sheaf__timekeeper_destroy(&pool->keeper);
     destroy_locks(pool);
@@ -237,6 +238,7 @@ int sheaf__pool_open(const sheaf_options *given, const struct sheaf__pool_ops *o
     sheaf__runq_init(&pool->woken);
     sheaf__idle_init(&pool->idle, pool->worker_count);
     sheaf__depot_init(&pool->depot, free_pool);
+    sheaf__depot_init(&pool->timers, NULL);
     int status = init_parts(pool, options.stack_size);
     if (status) {
         sheaf__depot_destroy(&pool->depot);

@@ -81,6 +81,8 @@ struct sheaf_pool {
     struct sheaf__timekeeper keeper;
     struct sheaf__fibers fibers;
     struct sheaf__depot depot;
+    struct sheaf__depot
+        timers; /* the records of timers that no task waits in: lib/timer_future.c */
 
     SHEAF__ATOMIC(uint8_t) phase;
     /* Pending promises made on plain threads, and tasks that wait for futures of other pools. */

@@ -9,7 +9,9 @@
 #include "lib/error_impl.h"
 #include "lib/inspect.h"
 #include "lib/interrupt.h"
+#include "lib/overflow.h"
 #include "lib/platform/clock.h"
+#include "lib/platform/fault.h"
 #include "lib/platform/forks.h"
 
 /* ---------------------------------------------------------------- process-wide state */
@@ -85,7 +87,11 @@ int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out)
         return SHEAF_INVALID;
     }
     SHEAF_TRY(prepare_process());
-    return sheaf__pool_open(options, &sheaf__task_ops, out);
+    SHEAF_TRY(sheaf__pool_open(options, &sheaf__task_ops, out));
+    if ((*out)->flags & SHEAF_POOL_TELL_OVERFLOW) {
+        sheaf__fault_watch(sheaf__overflow_describe);
+    }
+    return SHEAF_OK;
 }
 
 sheaf_pool *sheaf_pool_default(void)
@@ -331,6 +337,9 @@ static int close_entered(sheaf_pool *pool, sheaf_close how, int64_t deadline)
     /* Nobody runs what the end of these calls makes runnable. */
     close_annex(pool, SHEAF_CLOSE_ABANDON, SHEAF_FOREVER);
     abandon_tasks(pool);
+    if (pool->flags & SHEAF_POOL_TELL_OVERFLOW) {
+        sheaf__fault_unwatch();
+    }
     sheaf__pool_retire(pool);
     return status;
 }

@@ -74,26 +74,26 @@ int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *keeper)
 
 /* ---------------------------------------------------------------- firing */
 
-/* From the first unlocked timer on those that are due, in order. */
+/* From the first timer on that is not plain those that are due, in order. */
 struct due {
     struct sheaf__timer *first;
     struct sheaf__timer **end;
 };
 
-/* Fires a plain timer, which may be gone then.  An unlocked one, and whatever comes after it (P17),
- * is put on the list; clear() waits for what is there.
+/* Fires a plain timer, which may be gone then.  One of another kind, and whatever comes after it
+ * (P17), is put on the list; clear() waits for what is there.
  *
  * Requires: the lock is held, the timer is not set */
 static void fire_one(struct sheaf__timer *timer, struct due *due)
 {
-    if (!timer->unlocked && !due->first) {
+    if (timer->kind == SHEAF__TIMER_PLAIN && !due->first) {
         timer->fire(timer);
         return;
     }
     timer->state = SHEAF__TIMER_FIRING;
-    timer->next_due = NULL;
+    timer->at.next_due = NULL;
     *due->end = timer;
-    due->end = &timer->next_due;
+    due->end = &timer->at.next_due;
 }
 
 /* Requires: the lock is held.  Returns: the list of those that are to be fired without it */
@@ -111,8 +111,12 @@ void sheaf__timekeeper_fire(struct sheaf__timekeeper *keeper, struct sheaf__time
 {
     while (due) {
         struct sheaf__timer *timer = due;
-        due = timer->next_due;
-        bool unlocked = timer->unlocked;
+        due = timer->at.next_due;
+        if (timer->kind == SHEAF__TIMER_DETACHED) {
+            timer->fire(timer);
+            continue;
+        }
+        bool unlocked = timer->kind == SHEAF__TIMER_UNLOCKED;
         if (unlocked) {
             timer->fire(timer);
         }
@@ -221,6 +225,14 @@ bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *t
         pthread_cond_wait(&keeper->fired, &keeper->lock);
         keeper->watchers--;
     }
+    pthread_mutex_unlock(&keeper->lock);
+    return removed;
+}
+
+bool sheaf__timer_take_back(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer)
+{
+    pthread_mutex_lock(&keeper->lock);
+    bool removed = sheaf__timers_remove(&keeper->timers, timer);
     pthread_mutex_unlock(&keeper->lock);
     return removed;
 }

@@ -29,6 +29,19 @@ struct sheaf__timekeeper {
     const char *name;                   /* of the thread; const */
 };
 
+/* What is done with a timer whose time has come. */
+enum sheaf__timer_kind {
+    /* `fire` is called with the lock held; it does no more than wake somebody.  The timer may be
+     * gone from then on. */
+    SHEAF__TIMER_PLAIN = 0,
+    /* Called without any lock, so that it may ask a task to cancel.  The owner has to call
+     * sheaf__timer_clear() before the timer goes. */
+    SHEAF__TIMER_UNLOCKED,
+    /* Called without any lock; the timer is `fire`'s, and may be gone from then on.  Nobody waits
+     * for that: who wants it back earlier calls sheaf__timer_take_back(). */
+    SHEAF__TIMER_DETACHED
+};
+
 /* Returns: 0 or an error number */
 int sheaf__timekeeper_init(struct sheaf__timekeeper *keeper, bool is_virtual, const char *name);
 
@@ -43,12 +56,7 @@ void sheaf__timekeeper_destroy(struct sheaf__timekeeper *keeper);
 int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *keeper);
 
 /* Sets a timer: timer->fire(timer) is called once, not before the deadline; at once when that has
- * passed.  Two kinds:
- *
- *   plain     called with the lock held; does no more than wake somebody.  The timer may be gone
- *             from then on
- *   unlocked  called without any lock, so that it may ask a task to cancel.  Its owner has to call
- *             sheaf__timer_clear() before the timer goes
+ * passed.  How is said by timer->kind, enum sheaf__timer_kind.
  *
  * Requires: the timer is not set
  * Returns:  0; SHEAF_NOMEM when the thread cannot be started, the timer is then not set */
@@ -58,10 +66,14 @@ int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *time
 /* Takes a timer back: on return `fire` has run or never will.  Returns: whether it never will. */
 bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer);
 
+/* The same without waiting, for a detached timer.  Requires: `fire` has not been called
+ * Returns: false when it is about to be */
+bool sheaf__timer_take_back(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer);
+
 /* Virtual clock: goes to the earliest deadline and fires everything that is due there.
  *
- *   *due  receives timers, from the first unlocked one on, which the caller fires without a lock,
- *         and before anybody advances the clock again
+ *   *due  receives timers, from the first that is not plain on, which the caller fires without a
+ *         lock, and before anybody advances the clock again
  *
  * Returns: false when no timer is set */
 bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper, struct sheaf__timer **due);

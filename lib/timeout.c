@@ -89,7 +89,7 @@ static int set_timer(struct scope *scope, sheaf_time deadline)
         sheaf__task_add_due(scope->task, &scope->due);
         return SHEAF_OK;
     }
-    scope->timer = (struct sheaf__timer){.fire = fire, .unlocked = true};
+    scope->timer = (struct sheaf__timer){.fire = fire, .kind = SHEAF__TIMER_UNLOCKED};
     scope->timed = sheaf__timer_set(&scope->pool->keeper, &scope->timer, deadline) == SHEAF_OK;
     return scope->timed ? SHEAF_OK : SHEAF_NOMEM;
 }

@@ -47,16 +47,16 @@ enum sheaf__timer_state {
 /* Embedded in what waits; valid when zeroed.  `fire` is the owner's to set, the rest is private. */
 struct sheaf__timer {
     union {
-        struct sheaf__link link;      /* WHEEL */
-        struct sheaf__heap_node node; /* HEAP */
+        struct sheaf__link link;       /* WHEEL */
+        struct sheaf__heap_node node;  /* HEAP */
+        struct sheaf__timer *next_due; /* the owner's, while FIRING */
     } at;
     int64_t deadline;
     uint64_t sequence;                        /* the order of adding */
     void (*fire)(struct sheaf__timer *timer); /* never called from here */
     uint16_t slot;                            /* WHEEL: level * SLOTS + index */
     uint8_t state;                            /* enum sheaf__timer_state */
-    bool unlocked;                            /* the owner's: see lib/timekeeper.h */
-    struct sheaf__timer *next_due;            /* the owner's, while FIRING */
+    uint8_t kind;                             /* the owner's: see lib/timekeeper.h */
 };
 
 /* Guarded by the owner's lock. */

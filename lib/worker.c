@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "lib/error_impl.h"
+#include "lib/platform/fault.h"
 #include "lib/platform/thread.h"
 #include "lib/pool_impl.h"
 #include "lib/seek.h"
@@ -212,7 +213,12 @@ void *sheaf__worker_thread(void *arg)
     sheaf__store_rlx(&worker->cpu_clock, sheaf__thread_cpu_clock());
     sheaf__self_set(worker);
     sheaf__context_adopt(&worker->home.context);
+    struct sheaf__signal_stack signals = {.low = NULL};
+    if (worker->pool->flags & SHEAF_POOL_TELL_OVERFLOW) {
+        sheaf__signal_stack_enter(&signals);
+    }
     home_loop(worker);
+    sheaf__signal_stack_leave(&signals);
     SHEAF__TSAN_ACQUIRE(worker);
     struct sheaf__fiber *fiber;
     while ((fiber = uncache_fiber(worker)) != NULL) {

@@ -146,7 +146,7 @@ static void ask_task(struct sheaf__timer *timer)
 static int wait_with_a_limit(void *arg, sheaf_value *result)
 {
     (void)result;
-    struct limit limit = {.timer = {.fire = ask_task, .unlocked = true}};
+    struct limit limit = {.timer = {.fire = ask_task, .kind = SHEAF__TIMER_UNLOCKED}};
     struct sheaf__timekeeper *keeper = &sheaf_pool_current()->keeper;
     limit.task = sheaf__worker_current(sheaf__worker_self());
     sheaf_time hour = sheaf_now() + SHEAF_S(3600);

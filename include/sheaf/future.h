@@ -79,6 +79,29 @@ SHEAF_API bool sheaf_try_resolve(sheaf_future *promise, sheaf_value value);
 SHEAF_API bool sheaf_try_reject(sheaf_future *promise, int code, const char *format, ...)
     SHEAF_PRINTF(3, 4);
 
+/* ---------------------------------------------------------------- timers */
+
+/* A future that completes when its time has come: a sleep without a task and its stack.
+ *
+ *     sheaf_future *pause = sheaf_timer(NULL, SHEAF_MS(50));
+ *     sheaf_on_done(pause, try_again, connection);
+ *     sheaf_release(pause);
+ *
+ *   pool   whose clock counts; NULL means the current task's, else the default pool
+ *   delay  0 or less gives a future that is done
+ *
+ * Its value is 0.  It is waited for, gathered and cancelled like any other; cancelled, it ends at
+ * once.  The pool keeps it until its time: dropping the last reference does not stop it, and its
+ * callbacks run.  It costs 128 bytes while it is pending.  A close of the pool does not wait for
+ * it: it fails with SHEAF_CLOSED, which is not reported (L5).
+ *
+ * Returns: a future, given; one that has failed with SHEAF_NOMEM for want of memory or of the timer
+ *          thread, with SHEAF_INVALID for SHEAF_FOREVER: what never comes is a promise, with
+ *          SHEAF_CLOSED in a child of fork() for a pool of the parent
+ * Context: task, plain thread, callback */
+SHEAF_API sheaf_future *sheaf_timer(sheaf_pool *pool, sheaf_duration delay);
+SHEAF_API sheaf_future *sheaf_timer_until(sheaf_pool *pool, sheaf_time time);
+
 /* ---------------------------------------------------------------- references */
 
 /* One more reference to the same future; returns it.  NULL is passed through.

@@ -100,9 +100,30 @@ enum {
     /* No spares: what is woken waits until a worker is back. */
     SHEAF_POOL_NO_SPARES = 1U << 3,
 
+    /* A task that overflows its stack is named on standard error before the program dies of it; see
+     * below. */
+    SHEAF_POOL_TELL_OVERFLOW = 1U << 4,
+
     /* For sheaf_run() and runners (runner.h): SIGINT cancels what runs.  See sheaf_run(). */
     SHEAF_RUN_SIGINT = 1U << 8
 };
+
+/* SHEAF_POOL_TELL_OVERFLOW: while a pool is open that was opened with it, sheaf handles SIGSEGV.
+ * When a task of such a pool runs into the guard below its stack, the handler writes one line with
+ * write(2),
+ *
+ *     sheaf: stack overflow in task 'decode-17', whose function is at 0x55ca0d30; its stack has 256
+ *     KiB
+ *
+ * and the signal then takes the course that it would have taken: to the handler that was installed
+ * before, or to the default action, a core dump of the frame that overflowed.  So do all other
+ * faults, without a line.  The task is the innermost one on the stack, one that was called by the
+ * task that awaits it included.  The workers of the pool have signal stacks, so a handler that the
+ * program installs later, in the place of sheaf's, gets overflows too if it has SA_ONSTACK.  The
+ * handler before is restored when the last such pool has been closed.
+ *
+ * A frame of more than 64 KiB can step over the guard, into another task's stack, unless the code
+ * is compiled with -fstack-clash-protection. */
 
 /* sheaf_pool_open(SHEAF_OPTIONS(.workers = 2), &pool) */
 #define SHEAF_OPTIONS(...) (&(const sheaf_options){.size = sizeof(sheaf_options), __VA_ARGS__})
