@@ -1,4 +1,4 @@
-/* Waiting for a future, and the sleep that everything else waits with.
+/* Waiting for a future.
  *
  * The handshake with a request for cancellation (lib/cancel.c).  A task says what it waits for in
  * `awaiting`, then looks whether it was asked; the asker marks the request, then looks what the
@@ -17,7 +17,7 @@
  *
  * The fence is the light one when the awaited body is called on the task's own stack, the full one
  * around a park. */
-#include "lib/future_impl.h"
+#include "lib/sleep_impl.h"
 
 #include <sheaf/task.h>
 
@@ -25,60 +25,9 @@
 #include "lib/error_impl.h"
 #include "lib/platform/clock.h"
 
-#define REQUEST_FLAGS (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)
-
-static void set_awaiting(sheaf_future *task, uintptr_t what)
-{
-    /* release: an asker that follows it sees the awaited object as the task does. */
-    sheaf__store_rel(&task->job.up.awaiting, what);
-}
-
 static uintptr_t awaiting_future(const sheaf_future *future, uintptr_t tag)
 {
     return (uintptr_t)future | tag;
-}
-
-void sheaf__task_add_due(sheaf_future *task, struct sheaf__due *due)
-{
-    struct sheaf__due **at = &sheaf__future_extra(task)->due;
-    while (*at) {
-        at = &(*at)->next;
-    }
-    due->next = NULL;
-    *at = due;
-}
-
-void sheaf__task_remove_due(sheaf_future *task, struct sheaf__due *due)
-{
-    struct sheaf__due **at = &sheaf__future_extra(task)->due;
-    while (*at && *at != due) {
-        at = &(*at)->next;
-    }
-    if (*at) {
-        *at = due->next;
-    }
-}
-
-void sheaf__task_meet_due(sheaf_future *task)
-{
-    struct sheaf__extra *extra = sheaf__future_extra(task);
-    while (extra && extra->due) {
-        struct sheaf__due *due = extra->due;
-        extra->due = due->next;
-        due->happen(due);
-    }
-}
-
-void sheaf__tasks_suspend(sheaf_future *task)
-{
-    /* That one is unbiased says nothing of those below it: it may be so for another reason than an
-     * earlier park of this stack. */
-    for (; task; task = task->in.enclosing) {
-        if (!(sheaf__load_rlx(&task->job.word) & SHEAF__WORD_UNBIASED)) {
-            sheaf__or_acq_rel(&task->job.word, SHEAF__WORD_UNBIASED);
-        }
-        sheaf__task_meet_due(task);
-    }
 }
 
 /* ---------------------------------------------------------------- calling what is awaited */
@@ -161,9 +110,9 @@ static SHEAF__COLD int back_from_call(sheaf_future *task, sheaf_future *child,
 static SHEAF__ALWAYS_INLINE int call_child(struct sheaf__worker *worker, sheaf_future *task,
                                            sheaf_future *child, enum late_request late)
 {
-    set_awaiting(task, awaiting_future(child, SHEAF__AWAITING_CALLED)); /* A1 */
+    sheaf__set_awaiting(task, awaiting_future(child, SHEAF__AWAITING_CALLED)); /* A1 */
     sheaf__fence_light();
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & REQUEST_FLAGS)) { /* A2 */
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & SHEAF__REQUEST_FLAGS)) { /* A2 */
         pass_request_on(task, child);
     }
     worker = sheaf__call_body(worker, task, child);
@@ -175,173 +124,6 @@ static SHEAF__ALWAYS_INLINE int call_child(struct sheaf__worker *worker, sheaf_f
         return back_from_call(task, child, late);
     }
     return SHEAF_OK;
-}
-
-/* ---------------------------------------------------------------- the sleep */
-
-/* Marks the task as parked on `what`, and stops its tasks from completing the biased way: after the
- * park another worker may run them. */
-static void about_to_park(sheaf_future *task, uintptr_t what)
-{
-    sheaf__tasks_suspend(task);
-    set_awaiting(task, what); /* A1 */
-    sheaf__fence_full();
-}
-
-static void back_from_park(sheaf_future *task)
-{
-    sheaf__store_rlx(&task->job.up.awaiting, 0); /* A3 */
-    sheaf__fence_full();
-    sheaf__future_wait_unlocked(task); /* A4 */
-}
-
-static void fire_sleep(struct sheaf__timer *timer)
-{
-    struct sheaf__sleep *sleep = SHEAF__CONTAINER(timer, struct sheaf__sleep, timer);
-    sheaf__wake(sleep->wait, SHEAF__WAIT_TIMEOUT);
-}
-
-/* A deadline that has passed needs no timer: the sleep lets the others run once. */
-static int start_timer(struct sheaf__sleep *sleep)
-{
-    if (sleep->deadline == SHEAF_FOREVER) {
-        return SHEAF_OK;
-    }
-    sleep->overdue = sleep->deadline <= sheaf__timekeeper_now(sleep->keeper);
-    if (sleep->overdue) {
-        return SHEAF_OK;
-    }
-    sleep->timer = (struct sheaf__timer){.fire = fire_sleep};
-    sleep->timed = true;
-    return sheaf__timer_set(sleep->keeper, &sleep->timer, sleep->deadline);
-}
-
-static void clear_sleep(struct sheaf__sleep *sleep, sheaf_future *task, sheaf_time deadline)
-{
-    sleep->task = task;
-    sleep->deadline = deadline;
-    sleep->handed = false;
-    sleep->timed = false;
-    sleep->overdue = false;
-    sleep->deaf = false;
-    sleep->keeper = NULL;
-}
-
-/* A plain thread's sleep.  A limit on a virtual clock is kept by that clock.
- *
- *   pool  whose clock the deadline is on; NULL: the real one */
-static int begin_thread_sleep(struct sheaf__sleep *sleep, sheaf_pool *pool)
-{
-    if (!sheaf__thread_wait_init(&sleep->thread)) {
-        return SHEAF_NOMEM;
-    }
-    sleep->wait = &sleep->thread.wait;
-    if (sleep->deadline != SHEAF_FOREVER && pool && pool->is_virtual &&
-        !sheaf__pool_is_lost(pool)) {
-        sheaf_time deadline = sleep->deadline;
-        sleep->deadline = SHEAF_FOREVER;
-        sleep->keeper = &pool->keeper;
-        sleep->timed = true;
-        sleep->timer = (struct sheaf__timer){.fire = fire_sleep};
-        sheaf__timer_set(sleep->keeper, &sleep->timer, deadline);
-        sheaf__idle_wake_one(&pool->idle); /* time may move now */
-    }
-    return SHEAF_OK;
-}
-
-/* Prepares the running fiber's wait, with its timer.  about_to_park() follows. */
-static int begin_task_sleep(struct sheaf__sleep *sleep, struct sheaf__worker *worker)
-{
-    sleep->keeper = &worker->pool->keeper;
-    sleep->wait = &sheaf__load_rlx(&worker->fiber)->wait;
-    sheaf__wait_begin(sleep->wait);
-    return start_timer(sleep);
-}
-
-int sheaf__sleep_begin_on(struct sheaf__sleep *sleep, sheaf_pool *pool, const char *what,
-                          sheaf_time deadline)
-{
-    struct sheaf__worker *worker = sheaf__worker_self();
-    clear_sleep(sleep, sheaf__worker_current(worker), deadline);
-    if (!sleep->task) {
-        return begin_thread_sleep(sleep, pool);
-    }
-    SHEAF_TRY(begin_task_sleep(sleep, worker));
-    sheaf__store_rlx(&sleep->wait->what, what);
-    about_to_park(sleep->task, (uintptr_t)sleep->wait | SHEAF__AWAITING_WAIT);
-    return SHEAF_OK;
-}
-
-int sheaf__sleep_begin(struct sheaf__sleep *sleep, const char *what, sheaf_time deadline)
-{
-    return sheaf__sleep_begin_on(sleep, NULL, what, deadline);
-}
-
-int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep)
-{
-    struct sheaf__worker *worker = sheaf__worker_self();
-    clear_sleep(sleep, sheaf__worker_current(worker), SHEAF_FOREVER);
-    sleep->deaf = true;
-    if (!sleep->task) {
-        return begin_thread_sleep(sleep, NULL);
-    }
-    SHEAF_TRY(begin_task_sleep(sleep, worker));
-    about_to_park(sleep->task, 0);
-    return SHEAF_OK;
-}
-
-static uint32_t park(const struct sheaf__sleep *sleep)
-{
-    struct sheaf__worker *worker = sheaf__worker_self();
-    return SHEAF__UNLIKELY(sleep->overdue) ? sheaf__worker_park_overdue(worker)
-                                           : sheaf__worker_park(worker);
-}
-
-static void end_timer(struct sheaf__sleep *sleep, uint32_t reason)
-{
-    if (sleep->timed && reason != SHEAF__WAIT_TIMEOUT) {
-        sheaf__timer_clear(sleep->keeper, &sleep->timer);
-    }
-}
-
-static uint32_t end_thread_sleep(struct sheaf__sleep *sleep)
-{
-    uint32_t reason = sheaf__thread_wait_sleep(&sleep->thread, sleep->deadline);
-    end_timer(sleep, reason);
-    sheaf__thread_wait_destroy(&sleep->thread);
-    sleep->handed = reason == SHEAF__WAIT_DONE;
-    return reason;
-}
-
-uint32_t sheaf__sleep_end(struct sheaf__sleep *sleep)
-{
-    sheaf_future *task = sleep->task;
-    if (!task) {
-        return end_thread_sleep(sleep);
-    }
-    /* A2: a request that came before the asker could see the wait. */
-    if (!sleep->deaf && (sheaf__load_rlx(&task->job.word) & REQUEST_FLAGS)) {
-        sheaf__future_wait_unlocked(task);
-        if (sheaf__task_is_asked(task)) {
-            sheaf__wake(sleep->wait, SHEAF__WAIT_CANCEL);
-        }
-    }
-    uint32_t reason = park(sleep);
-    end_timer(sleep, reason);
-    back_from_park(task);
-    sleep->handed = reason == SHEAF__WAIT_DONE;
-    /* P7: until here a request beats whatever had been decided. */
-    return !sleep->deaf && sheaf__task_is_asked(task) ? SHEAF__WAIT_CANCEL : reason;
-}
-
-void sheaf__sleep_abandon(struct sheaf__sleep *sleep)
-{
-    end_timer(sleep, 0);
-    if (sleep->task) {
-        back_from_park(sleep->task);
-    } else {
-        sheaf__thread_wait_destroy(&sleep->thread);
-    }
 }
 
 /* ---------------------------------------------------------------- waiting for a future */
@@ -358,7 +140,7 @@ static int before_park(struct future_wait *wait, sheaf_future *future)
     sheaf_future *task = wait->sleep.task;
     bool limited = wait->sleep.deadline != SHEAF_FOREVER;
     int status = limited ? SHEAF_OK : sheaf__task_check_cycle(task, future);
-    if (status == SHEAF_OK && (sheaf__load_rlx(&task->job.word) & REQUEST_FLAGS)) {
+    if (status == SHEAF_OK && (sheaf__load_rlx(&task->job.word) & SHEAF__REQUEST_FLAGS)) {
         pass_request_on(task, future);
     }
     return status;
@@ -370,10 +152,10 @@ static int park_on_future(struct future_wait *wait, sheaf_future *future)
     int status = before_park(wait, future);
     uint32_t reason = 0;
     if (status == SHEAF_OK) {
-        reason = park(&wait->sleep);
+        reason = sheaf__sleep_park(&wait->sleep);
     }
-    back_from_park(task);
-    end_timer(&wait->sleep, reason);
+    sheaf__back_from_park(task);
+    sheaf__sleep_end_timer(&wait->sleep, reason);
     if (reason != SHEAF__WAIT_DONE && !sheaf__future_remove_node(future, &wait->node) &&
         reason == SHEAF__WAIT_TIMEOUT) {
         reason = SHEAF__WAIT_DONE; /* it ended while the timer fired: the outcome counts */
@@ -398,14 +180,14 @@ static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_
 {
     struct future_wait wait = {.node = {.notify = NULL}, .late = late};
     sheaf_pool *outside = waits_outside(worker, future);
-    clear_sleep(&wait.sleep, task, deadline);
-    SHEAF_TRY(begin_task_sleep(&wait.sleep, worker));
+    sheaf__sleep_clear(&wait.sleep, task, deadline);
+    SHEAF_TRY(sheaf__sleep_begin_as_task(&wait.sleep, worker));
     wait.node.wait = wait.sleep.wait;
     uintptr_t tag = deadline == SHEAF_FOREVER ? SHEAF__AWAITING_FUTURE : SHEAF__AWAITING_LIMITED;
-    about_to_park(task, awaiting_future(future, tag));
+    sheaf__about_to_park(task, awaiting_future(future, tag));
     if (!sheaf__future_register(future, &wait.node)) {
-        back_from_park(task);
-        end_timer(&wait.sleep, 0);
+        sheaf__back_from_park(task);
+        sheaf__sleep_end_timer(&wait.sleep, 0);
         return SHEAF_OK;
     }
     if (outside) {
@@ -433,7 +215,7 @@ static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
     if (reason == SHEAF__WAIT_TIMEOUT && !sheaf__future_remove_node(future, &wait.node)) {
         reason = SHEAF__WAIT_DONE; /* it ended while the timer fired: the outcome counts */
     }
-    end_timer(&wait.sleep, reason);
+    sheaf__sleep_end_timer(&wait.sleep, reason);
     sheaf__thread_wait_destroy(&wait.sleep.thread);
     return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
 }

@@ -202,16 +202,16 @@ const check::program PROGRAMS[] = {
 const char *const REQUIRED[] = {
     "sheaf__call_body: store_rlx &worker->current -> skipped",
     "sheaf__call_body: store_rel &child->job.state -> skipped",
-    "set_awaiting: store_rel &task->job.up.awaiting -> skipped",
+    "sheaf__set_awaiting: store_rel &task->job.up.awaiting -> skipped",
     "sheaf__finish_biased: store_rlx &future->job.state -> skipped",
     "sheaf__finish_biased: fence_light -> dropped",
     "call_child: store_rlx &task->job.up.awaiting -> skipped",
     "call_child: fence_light #2 -> dropped",
-    "about_to_park: fence_full -> dropped",
-    "back_from_park: store_rlx &task->job.up.awaiting -> skipped",
-    "back_from_park: fence_full -> dropped",
+    "sheaf__about_to_park: fence_full -> dropped",
+    "sheaf__back_from_park: store_rlx &task->job.up.awaiting -> skipped",
+    "sheaf__back_from_park: fence_full -> dropped",
 };
 
 } // namespace
 
-CHECK_MAIN_REQUIRED("lib/await lib/ask_chain lib/ask_tree lib/cancel lib/call")
+CHECK_MAIN_REQUIRED("lib/await lib/sleep lib/ask_chain lib/ask_tree lib/cancel lib/call")

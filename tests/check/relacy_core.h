@@ -76,6 +76,7 @@ struct sheaf__depot *sheaf__record_depot(const void *record);
 #include "lib/ending.c"
 #include "lib/future.c"
 #include "lib/outcome.c"
+#include "lib/sleep.c"
 
 /* C converts a pointer to void by itself: what is called with one gets what C++ converts. */
 struct any_context {

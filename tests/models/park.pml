@@ -1,7 +1,7 @@
-/* One sleep of a task (lib/wait.h, lib/await.c, lib/cancel.c): a fiber that waits for a future with
- * a limit, and the four parties that may reach it: the completer of the future, the timer, somebody
- * who cancels, and an inspector that pins it.  Steps are single operations on the word; sections
- * under the future's LOCK and the timekeeper's lock are what the code has under them.
+/* One sleep of a task (lib/wait.h, lib/sleep.c, lib/await.c, lib/cancel.c): a fiber that waits for a
+ * future with a limit, and the four parties that may reach it: the completer of the future, the
+ * timer, somebody who cancels, and an inspector that pins it.  Steps are single operations on the
+ * word; sections under the future's LOCK and the timekeeper's lock are what the code has under them.
  *
  * Claims
  *  - the fiber is resumed exactly once a sleep, and only with its stack at rest and not pinned
