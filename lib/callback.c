@@ -31,15 +31,11 @@ void sheaf__callback_free(struct sheaf__callback *callback)
     sheaf__free(callback, sizeof *callback);
 }
 
-void sheaf__callbacks_forget(struct sheaf__node *list)
+/* The future, a promise, goes while it is pending: the callback will never run. */
+static void forget(struct sheaf__weak_node *weak, sheaf_future **rest)
 {
-    while (list) {
-        struct sheaf__node *node = list;
-        list = node->next;
-        if (sheaf__node_is_callback(node)) {
-            sheaf__callback_free(sheaf__callback_of(node));
-        }
-    }
+    (void)rest;
+    sheaf__callback_free(SHEAF__CONTAINER(weak, struct sheaf__callback, to_future));
 }
 
 static struct sheaf__callback *new_callback(sheaf_future *future, sheaf_done_fn *fn, void *arg)
@@ -54,7 +50,9 @@ static struct sheaf__callback *new_callback(sheaf_future *future, sheaf_done_fn 
         sheaf__free(callback, sizeof *callback);
         return NULL;
     }
-    callback->node.notify = notify_callback;
+    callback->to_future.node.notify = notify_callback;
+    callback->to_future.node.weak = true;
+    callback->to_future.forget = forget;
     callback->fn = fn;
     callback->arg = arg;
     callback->future = future;
@@ -135,7 +133,7 @@ int sheaf_on_done(sheaf_future *future, sheaf_done_fn *fn, void *arg)
     if (sheaf__future_done(future)) {
         start = sheaf__drain_add_late(state, callback);
     } else {
-        sheaf__future_add_node(future, &callback->node);
+        sheaf__future_add_node(future, &callback->to_future.node);
     }
     sheaf__future_unlock(future);
     if (start) {

@@ -8,7 +8,7 @@
 #include "lib/future_impl.h"
 
 struct sheaf__callback {
-    struct sheaf__node node;
+    struct sheaf__weak_node to_future;
     sheaf_done_fn *fn;
     void *arg;
     sheaf_future *future;
@@ -36,7 +36,7 @@ struct sheaf__drain_waiter {
 
 static inline struct sheaf__callback *sheaf__callback_of(struct sheaf__node *node)
 {
-    return SHEAF__CONTAINER(node, struct sheaf__callback, node);
+    return SHEAF__CONTAINER(node, struct sheaf__callback, to_future.node);
 }
 
 /* ---------------------------------------------------------------- lib/callback.c */

@@ -298,7 +298,7 @@ void sheaf__drain_start(struct sheaf__callback *callback, sheaf_future *future)
             sheaf_retain(future);
             callback->holds = true;
         }
-        start_task(task, turn_main, &callback->node);
+        start_task(task, turn_main, &callback->to_future.node);
     } else {
         start_task(task, drain_main, sheaf_retain(future));
     }
@@ -343,7 +343,7 @@ void sheaf__drain_start_committed(struct sheaf__callback *callback, sheaf_future
 {
     if (!sheaf__future_extra(future)->drain->by_turns) {
         sheaf__future_lock(future);
-        prepend_node(sheaf__future_extra(future)->drain, &callback->node);
+        prepend_node(sheaf__future_extra(future)->drain, &callback->to_future.node);
         sheaf__future_unlock(future);
     }
     sheaf__drain_start(callback, future);
@@ -358,7 +358,7 @@ bool sheaf__drain_add_late(struct sheaf__drain *state, struct sheaf__callback *c
         state->turns++;
         return true;
     }
-    append_node(state, &callback->node);
+    append_node(state, &callback->to_future.node);
     if (state->task) {
         return false;
     }

@@ -93,6 +93,18 @@ bool sheaf__future_take_back(sheaf_future *future, struct sheaf__node *node)
     return taken;
 }
 
+void sheaf__future_forget_nodes(struct sheaf__node *list, sheaf_future **rest)
+{
+    while (list) {
+        struct sheaf__node *node = list;
+        list = node->next;
+        if (node->weak) {
+            struct sheaf__weak_node *weak = SHEAF__CONTAINER(node, struct sheaf__weak_node, node);
+            weak->forget(weak, rest);
+        }
+    }
+}
+
 static void tell_nodes(struct sheaf__node *list, sheaf_future *future, struct sheaf__ended *more)
 {
     while (list) {

@@ -159,8 +159,12 @@ sheaf_future *sheaf__future_failed(int status)
 
 /* ---------------------------------------------------------------- the extra part */
 
-static void free_extra(struct sheaf__extra *extra)
+/* rest: receives the future that has the value, if it goes too */
+static void free_extra(struct sheaf__extra *extra, sheaf_future **rest)
 {
+    if (extra->value_of) {
+        sheaf__future_unhold_later(extra->value_of, rest);
+    }
     sheaf__free(extra->name, extra->name_size);
     sheaf__free(extra->copy, extra->copy_size);
     sheaf_error_release(extra->raised);
@@ -221,7 +225,7 @@ static void drop_contents(sheaf_future *future, uint32_t word, sheaf_future **re
     int status = sheaf__future_outcome(future);
     struct sheaf__extra *extra = sheaf__future_extra(future);
     if (status == SHEAF_OK) {
-        if (extra && extra->value_drop && !(word & SHEAF__WORD_TAKEN)) {
+        if (extra && extra->value_drop && !extra->value_of && !(word & SHEAF__WORD_TAKEN)) {
             extra->value_drop(future->job.out.value);
         }
     } else {
@@ -231,7 +235,7 @@ static void drop_contents(sheaf_future *future, uint32_t word, sheaf_future **re
         sheaf_error_release(sheaf__future_error(future));
     }
     if (extra) {
-        free_extra(extra);
+        free_extra(extra, rest);
     }
     struct sheaf__composed *composed = sheaf__future_composed(future);
     if (composed && composed->ops->destroyed) {
@@ -353,7 +357,7 @@ static void drop_pending(sheaf_future *promise, sheaf_future **rest)
     promise->job.out.value.ptr = NULL;
     sheaf__store_rlx(&promise->job.at.status, (uint32_t)SHEAF_CANCELLED);
     /* Whoever waits holds a reference, unless it was abandoned with its pool. */
-    sheaf__callbacks_forget(sheaf__future_detach_nodes(promise));
+    sheaf__future_forget_nodes(sheaf__future_detach_nodes(promise), rest);
     sheaf__future_destroy(promise, rest);
 }
 

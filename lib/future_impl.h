@@ -146,6 +146,7 @@ struct sheaf__extra {
     struct sheaf__inherited inherited; /* runner only: what children run with */
     sheaf_fn *inner;                   /* const: the body that the inherited one calls, or NULL */
     struct sheaf__due *due; /* runner only: what happens when the task next suspends, in order */
+    sheaf_future *value_of; /* a reference, written before DONE: whose value it shows, or NULL */
 };
 
 struct sheaf_future {
@@ -174,6 +175,17 @@ struct sheaf__node {
      * stack does not grow. */
     void (*notify)(struct sheaf__node *node, sheaf_future *future, struct sheaf__ended *more);
     SHEAF__ATOMIC(uint8_t) place; /* enum sheaf__node_place */
+    bool weak;                    /* const: it is a struct sheaf__weak_node */
+};
+
+/* A node whose owner holds no reference: a promise that nobody has any more goes while it is
+ * pending, and the node with it. */
+struct sheaf__weak_node {
+    struct sheaf__node node;
+    /* Called instead of notify, once, without a lock.
+     *
+     *   rest  receives futures that go as well, for sheaf__future_unhold_all() */
+    void (*forget)(struct sheaf__weak_node *weak, sheaf_future **rest);
 };
 
 /* Futures that are done and whose nodes are still to be told, in order. */
@@ -393,6 +405,9 @@ bool sheaf__future_remove_node(sheaf_future *future, struct sheaf__node *node);
  * Returns: false when whoever ends the future has it and is about to tell it, or has */
 bool sheaf__future_take_back(sheaf_future *future, struct sheaf__node *node);
 
+/* Forgets the weak nodes of a detached list: its future will never end. */
+void sheaf__future_forget_nodes(struct sheaf__node *list, sheaf_future **rest);
+
 /* Wakes or notifies the nodes of a detached list, in order. */
 void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future);
 
@@ -563,9 +578,6 @@ void sheaf__drain_run_here(sheaf_future *drain);
  * Requires: LOCK, the future is about to be done */
 bool sheaf__node_is_callback(const struct sheaf__node *node);
 void sheaf__drain_commit(struct sheaf__node *node, sheaf_future *future);
-
-/* Gives up those nodes of a list that are callbacks: they will never run. */
-void sheaf__callbacks_forget(struct sheaf__node *list);
 
 /* Takes a node out of the drain's list.  Requires: LOCK; it is in there */
 void sheaf__drain_unlink(sheaf_future *future, struct sheaf__node *node);

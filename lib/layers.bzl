@@ -116,6 +116,7 @@ LAYERS = {
     "compose": [
         "barrier.c",
         "blocking.c",
+        "chain.c",
         "each.c",
         "event.c",
         "first.c",

@@ -152,12 +152,23 @@ sheaf_error *sheaf_future_error(sheaf_future *future)
     return sheaf__future_told_error(future);
 }
 
-/* The future that has the value that this one, which has ended well, shows: behind shields. */
+/* Whose value this one, which has ended well, shows; NULL: it is its own. */
+static sheaf_future *value_source(const sheaf_future *future)
+{
+    struct sheaf__composed *composed = sheaf__future_composed(future);
+    if (composed) {
+        return composed->ops->origin ? composed->ops->origin(composed) : NULL;
+    }
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    return extra ? extra->value_of : NULL;
+}
+
+/* The future that has the value: behind shields and chains. */
 static sheaf_future *value_owner(sheaf_future *future)
 {
-    struct sheaf__composed *composed;
-    while ((composed = sheaf__future_composed(future)) != NULL && composed->ops->origin) {
-        future = composed->ops->origin(composed);
+    sheaf_future *next;
+    while ((next = value_source(future)) != NULL) {
+        future = next;
     }
     return future;
 }

@@ -110,6 +110,18 @@ static int sleep_a_little(void *arg, sheaf_value *result)
     return sheaf_sleep(SHEAF_S(10));
 }
 
+static void try_chain(struct members *m)
+{
+    sheaf_future *sources[2] = {m->done, m->tasks[0]};
+    for (int i = 0; i < 2; i++) {
+        sheaf_future *copy = sheaf_promise(NULL);
+        int status = sheaf_chain(sources[i], copy);
+        EXPECT(is_outcome(status) || sheaf_done(copy));
+        EXPECT_INT(status == SHEAF_OK ? sheaf_await(copy, NULL) : SHEAF_OK, SHEAF_OK);
+        sheaf_release(copy);
+    }
+}
+
 static void try_limits(struct members *m)
 {
     static const sheaf_duration limits[3] = {0, SHEAF_US(50), SHEAF_FOREVER};
@@ -208,8 +220,8 @@ static void try_calls(struct members *m)
 typedef void attempt_fn(struct members *m);
 
 static attempt_fn *const attempts[] = {
-    try_gather, try_gather_future, try_wait,  try_each,  try_shield,
-    try_limits, try_inheriting,    try_group, try_calls,
+    try_gather, try_gather_future, try_wait,       try_each,  try_shield,
+    try_chain,  try_limits,        try_inheriting, try_group, try_calls,
 };
 
 enum { ATTEMPTS = sizeof attempts / sizeof attempts[0] };

@@ -79,6 +79,22 @@ SHEAF_API bool sheaf_try_resolve(sheaf_future *promise, sheaf_value value);
 SHEAF_API bool sheaf_try_reject(sheaf_future *promise, int code, const char *format, ...)
     SHEAF_PRINTF(3, 4);
 
+/* Chains a promise to another future: it ends as that one does, with its value, error object or
+ * cancellation, unless it has ended before; and when it is cancelled the source is asked to cancel.
+ * The value stays the source's, which the promise keeps for it: it can be taken from either, once,
+ * and a value_drop of the promise does not see it.
+ *
+ *   source       any future, of whatever pool; the chain keeps it, but a promise only as long as
+ *                others do
+ *   destination  a promise; the chain keeps it until the source ends
+ *
+ * Returns: SHEAF_OK, also when the destination has ended already (if it was cancelled, the source
+ *          is asked); SHEAF_STATE when it is no promise; SHEAF_INVALID for NULL, the same future
+ *          twice and for the future of a sheaf_task in a frame; SHEAF_NOMEM.  Promises that are
+ *          chained in a circle stay until one of them ends
+ * Context: task, plain thread, callback */
+SHEAF_API int sheaf_chain(sheaf_future *source, sheaf_future *destination);
+
 /* ---------------------------------------------------------------- timers */
 
 /* A future that completes when its time has come: a sleep without a task and its stack.
