@@ -83,29 +83,17 @@ static void call(struct sheaf__callback *callback)
         sheaf__future_name_text(future, name, sizeof name);
         sheaf_error *error = sheaf__error_make(status, name, NULL, "a callback of '%s' failed: %s",
                                                name, sheaf_status_text(status));
-        sheaf__pool_report(sheaf__future_pool(future), error, name);
+        sheaf__report(sheaf__future_pool(future), error, name, callback->locals);
         sheaf_error_release(error);
     }
 }
 
-/* Lends the callback's locals to the task that runs it, and takes back what it made of them. */
 void sheaf__callback_run(struct sheaf__callback *callback)
 {
-    sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
-    struct sheaf__extra *extra = !task              ? NULL
-                                 : callback->locals ? sheaf__future_need_extra(task)
-                                                    : sheaf__future_extra(task);
-    struct sheaf__locals *before = extra ? extra->locals : NULL;
-    if (extra) {
-        extra->locals = sheaf__locals_retain(callback->locals);
-    }
+    struct sheaf__visit visit;
+    sheaf__locals_visit(&visit, callback->locals);
     call(callback);
-    extra = task ? sheaf__future_extra(task) : NULL;
-    if (extra) {
-        struct sheaf__locals *lent = extra->locals;
-        extra->locals = before;
-        sheaf__locals_release(lent);
-    }
+    sheaf__locals_return(&visit);
 }
 
 /* ---------------------------------------------------------------- the calls */

@@ -206,14 +206,15 @@ struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future)
 
 #define NAME_TOLD 128
 
-/* L5.  Runs on whatever thread drops the last reference, outside of all locks. */
+/* L5, CX4.  Runs on whatever thread drops the last reference, outside of all locks. */
 static void report_unlooked(sheaf_future *future)
 {
     sheaf_pool *pool = sheaf__future_pool(future);
     char name[NAME_TOLD];
     sheaf__future_name_text(future, name, sizeof name);
     sheaf_error *error = sheaf__future_told_error(future);
-    sheaf__pool_report(pool, error, name);
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    sheaf__report(pool, error, name, extra ? extra->locals : NULL);
     sheaf_error_release(error);
 }
 

@@ -65,6 +65,7 @@
 #include <sheaf/task.h>
 
 #include "lib/atomics.h"
+#include "lib/guest.h"
 #include "lib/job.h"
 #include "lib/pool_impl.h"
 #include "lib/sleep.h"
@@ -558,6 +559,25 @@ void sheaf__locals_release(struct sheaf__locals *locals);
 /* Those that the caller sees, borrowed: of the current task, or of the blocking call that runs on
  * this thread.  NULL: none */
 struct sheaf__locals *sheaf__locals_current(void);
+
+/* Runs what comes between the two among other values, NULL for none, on whatever thread. */
+struct sheaf__visit {
+    struct sheaf__locals *before; /* of the current task or blocking call */
+    struct sheaf__extra *extra;   /* of the current task, or NULL */
+    struct sheaf__guest *guest;   /* where there is no task */
+    struct sheaf__guest own;      /* it, where no blocking call runs either */
+};
+
+void sheaf__locals_visit(struct sheaf__visit *visit, struct sheaf__locals *locals);
+void sheaf__locals_return(struct sheaf__visit *visit);
+
+/* ---------------------------------------------------------------- reports (lib/report.c) */
+
+/* Calls the unhandled-error hook, now or, when another call of it is under way, after that one.
+ *
+ *   locals  borrowed: the values among which it runs; NULL for none */
+void sheaf__report(sheaf_pool *pool, sheaf_error *error, const char *task_name,
+                   struct sheaf__locals *locals);
 
 /* ---------------------------------------------------------------- callbacks (lib/drain.c) */
 

@@ -123,7 +123,7 @@ static sheaf_error *take_fatal(struct sheaf__group *group, sheaf_error *error)
         if (!fatal && sheaf_error_code(part) == SHEAF_FATAL) {
             fatal = sheaf_error_retain(part);
         } else if (group->owner) {
-            sheaf__pool_report(sheaf__future_pool(group->owner), part, "group");
+            sheaf__report(sheaf__future_pool(group->owner), part, "group", sheaf__locals_current());
         }
     }
     sheaf_error_release(error);

@@ -21,7 +21,7 @@ struct sheaf__guest {
  * Context: plain thread */
 static inline struct sheaf__guest *sheaf__guest_self(void)
 {
-    return sheaf__self_guest();
+    return (struct sheaf__guest *)sheaf__self_guest();
 }
 
 static inline void sheaf__guest_enter(struct sheaf__guest *guest)

@@ -72,7 +72,6 @@ LAYERS = {
     "runtime": [
         "pool.c",
         "pool_impl.h",
-        "report.c",
         "rest.c",
         "seek.c",
         "seek.h",
@@ -105,6 +104,7 @@ LAYERS = {
         "overflow.c",
         "overflow.h",
         "promise.c",
+        "report.c",
         "run.c",
         "runner.c",
         "sleep.c",

@@ -116,6 +116,42 @@ struct sheaf__locals *sheaf__locals_current(void)
     return guest ? guest->locals : NULL;
 }
 
+/* The values that the caller sees from here on are put away there; NULL: it sees none. */
+static struct sheaf__locals **visited(struct sheaf__visit *visit)
+{
+    return visit->extra ? &visit->extra->locals : visit->guest ? &visit->guest->locals : NULL;
+}
+
+void sheaf__locals_visit(struct sheaf__visit *visit, struct sheaf__locals *locals)
+{
+    sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
+    *visit = (struct sheaf__visit){.before = NULL};
+    if (task) {
+        visit->extra = locals ? sheaf__future_need_extra(task) : sheaf__future_extra(task);
+    } else if ((visit->guest = sheaf__guest_self()) == NULL && locals) {
+        visit->guest = &visit->own;
+        sheaf__guest_enter(visit->guest);
+    }
+    struct sheaf__locals **list = visited(visit);
+    if (list) {
+        visit->before = *list;
+        *list = sheaf__locals_retain(locals);
+    }
+}
+
+void sheaf__locals_return(struct sheaf__visit *visit)
+{
+    struct sheaf__locals **list = visited(visit);
+    if (list) {
+        sheaf__locals_release(*list);
+        *list = visit->before;
+    }
+    if (visit->guest == &visit->own) {
+        sheaf__guest_leave();
+        sheaf_error_release(visit->own.raised);
+    }
+}
+
 int sheaf_local_set(const sheaf_local *key, void *value)
 {
     if (!key) {

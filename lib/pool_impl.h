@@ -203,7 +203,4 @@ void sheaf__pool_stop_run(sheaf_pool *pool, bool fatal);
 /* Where reports go; never NULL (lib/run.c). */
 void sheaf__report_hook(sheaf_report_fn **report, void **context);
 
-/* Calls the unhandled-error hook, now or, when another call of it is under way, after that one. */
-void sheaf__pool_report(sheaf_pool *pool, sheaf_error *error, const char *task_name);
-
 #endif

@@ -1,5 +1,6 @@
-/* Errors that nobody looked at, told to the program's hook one at a time. */
-#include "lib/pool_impl.h"
+/* Errors that nobody looked at, told to the program's hook one at a time, each among the values of
+ * the task that has failed. */
+#include "lib/future_impl.h"
 
 #include <stdio.h>
 
@@ -10,24 +11,31 @@
 struct sheaf__report {
     struct sheaf__report *next;
     sheaf_error *error;
+    struct sheaf__locals *locals; /* a reference */
     char task_name[128];
 };
 
-static void call_hook(sheaf_pool *pool, const sheaf_error *error, const char *task_name)
+static void call_hook(sheaf_pool *pool, const sheaf_error *error, const char *task_name,
+                      struct sheaf__locals *locals)
 {
+    struct sheaf__visit visit;
+    sheaf__locals_visit(&visit, locals);
     if (pool->unhandled) {
         pool->unhandled(pool->hook_context, error, task_name);
     } else {
         sheaf__unhandled_default(NULL, error, task_name);
     }
+    sheaf__locals_return(&visit);
 }
 
-static struct sheaf__report *new_report(sheaf_error *error, const char *task_name)
+static struct sheaf__report *new_report(sheaf_error *error, const char *task_name,
+                                        struct sheaf__locals *locals)
 {
     struct sheaf__report *report = sheaf__alloc(sizeof *report);
     if (report) {
         report->next = NULL;
         report->error = sheaf_error_retain(error);
+        report->locals = sheaf__locals_retain(locals);
         snprintf(report->task_name, sizeof report->task_name, "%s", task_name);
     }
     return report;
@@ -60,18 +68,20 @@ static struct sheaf__report *next_report(sheaf_pool *pool)
     return report;
 }
 
-void sheaf__pool_report(sheaf_pool *pool, sheaf_error *error, const char *task_name)
+void sheaf__report(sheaf_pool *pool, sheaf_error *error, const char *task_name,
+                   struct sheaf__locals *locals)
 {
-    struct sheaf__report *report = new_report(error, task_name);
+    struct sheaf__report *report = new_report(error, task_name, locals);
     if (!report) {
-        call_hook(pool, error, task_name); /* out of turn is better than not at all */
+        call_hook(pool, error, task_name, locals); /* out of turn is better than not at all */
         return;
     }
     if (!append_report(pool, report)) {
         return;
     }
     while ((report = next_report(pool)) != NULL) {
-        call_hook(pool, report->error, report->task_name);
+        call_hook(pool, report->error, report->task_name, report->locals);
+        sheaf__locals_release(report->locals);
         sheaf_error_release(report->error);
         sheaf__free(report, sizeof *report);
     }

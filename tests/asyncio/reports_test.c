@@ -4,7 +4,7 @@
 #include <errno.h>
 
 static const sheaf_local place = {.name = "place"};
-static char home[] = "home";
+static char home[] = "home", elsewhere[] = "elsewhere";
 
 struct hook {
     SHEAF__ATOMIC(int) calls, depth;
@@ -88,7 +88,60 @@ static void a_report_of_a_callback_is_made_among_its_values(struct fixture *f)
     EXPECT_PTR(sheaf__load_acq(&hook.seen), home);
 }
 
+static int fail_at_home(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    EXPECT_INT(sheaf_local_set(&place, home), SHEAF_OK);
+    return sheaf_raise(EIO, "broken");
+}
+
+/* CX4: by the end of the task itself */
+static void a_report_of_a_task_is_made_among_its_values(struct fixture *f)
+{
+    struct hook hook = {0};
+    run_with_hook(f, &hook, see_place, fail_at_home);
+    EXPECT_INT(sheaf__load_acq(&hook.calls), 1);
+    EXPECT_PTR(sheaf__load_acq(&hook.seen), home);
+}
+
+static int fail_and_drop_elsewhere(void *arg, sheaf_value *result)
+{
+    (void)result;
+    sheaf_future *failed = sheaf_spawn(fail_at_home, arg);
+    while (!sheaf_done(failed)) {
+        EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    }
+    EXPECT_INT(sheaf_local_set(&place, elsewhere), SHEAF_OK);
+    sheaf_release(failed);
+    EXPECT_PTR(sheaf_local_get(&place), elsewhere);
+    return SHEAF_OK;
+}
+
+/* CX4: by another task, and by a plain thread, whose values are its own again afterwards */
+static void a_report_is_made_among_the_tasks_values_wherever_it_is_made(struct fixture *f)
+{
+    struct hook hook = {0};
+    run_with_hook(f, &hook, see_place, fail_and_drop_elsewhere);
+    EXPECT_INT(sheaf__load_acq(&hook.calls), 1);
+    EXPECT_PTR(sheaf__load_acq(&hook.seen), home);
+    sheaf_options options = fixture_options(f);
+    options.unhandled = see_place;
+    options.hook_context = &hook;
+    sheaf_pool *pool;
+    EXPECT_INT(sheaf_pool_open(&options, &pool), SHEAF_OK);
+    sheaf_future *failed = sheaf_spawn_on(pool, fail_at_home, &hook);
+    EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
+    sheaf__store_rel(&hook.seen, NULL);
+    sheaf_release(failed);
+    EXPECT_INT(sheaf__load_acq(&hook.calls), 2);
+    EXPECT_PTR(sheaf__load_acq(&hook.seen), home);
+    EXPECT_PTR(sheaf_local_get(&place), NULL);
+    EXPECT_INT(sheaf_local_set(&place, home), SHEAF_NOTASK);
+}
+
 static const struct fixture_test tests[] = {
+    POOL_TEST(a_report_of_a_task_is_made_among_its_values),
+    POOL_TEST(a_report_is_made_among_the_tasks_values_wherever_it_is_made),
     POOL_TEST(a_hook_that_causes_reports_gets_them_one_after_the_other),
     POOL_TEST(a_report_of_a_callback_is_made_among_its_values),
 };

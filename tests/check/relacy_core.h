@@ -289,7 +289,7 @@ void sheaf__drain_free(struct sheaf__drain *) {}
 void sheaf__drain_unlink(sheaf_future *, struct sheaf__node *) {}
 void sheaf__locals_release(struct sheaf__locals *) {}
 void sheaf__pool_stop_run(sheaf_pool *, bool) {}
-void sheaf__pool_report(sheaf_pool *, sheaf_error *, const char *) {}
+void sheaf__report(sheaf_pool *, sheaf_error *, const char *, struct sheaf__locals *) {}
 bool sheaf__status_known(int)
 {
     return true;
