@@ -198,10 +198,7 @@ static void ask_last(sheaf_future *future, struct sheaf__request *request)
  * Returns: what is to be asked next, held, LOCK taken; or NULL */
 static sheaf_future *ask_task(sheaf_future *task, struct sheaf__request *request)
 {
-    if (!request->counted) {
-        sheaf__count_request(task, request->origin);
-    }
-    request->counted = false;
+    sheaf__count_request(task, request->origin);
     sheaf_future *next = reach_awaited(task, request);
     if (next) {
         sheaf__set_passed(task);

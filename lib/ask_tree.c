@@ -6,8 +6,13 @@
  * asker before the gather may end: it is not lost (P6).
  *
  * Who comes to a gather that somebody else is asking leaves it to that one to ask once more, and
- * does not know the answer; who comes to one on its own way, in a circle, passes it by.  Their
- * askers keep the request as well: they hear of it when the gather ends. */
+ * does not know the answer.  Its asker keeps the request as well: it hears of it when the gather
+ * ends, or leaves it at its limit.
+ *
+ * Who comes to one on its own way has gone in a circle of tasks that wait for gathers of each
+ * other.  Its asker keeps the request and is woken out of the wait.  Of two walks that each own a
+ * part of a circle, the one that came last to a gather of the other's makes that one ask once more;
+ * the last such round of all meets nobody and goes round. */
 #include "lib/asking.h"
 
 #include "lib/alloc.h"
@@ -27,8 +32,6 @@ static void free_spare(struct sheaf__request *request)
     }
 }
 
-static bool ask_from(sheaf_future *future, struct sheaf__request *request);
-
 struct sheaf__tree_walk {
     struct sheaf__composed *top;
     struct sheaf__request *request;
@@ -45,40 +48,65 @@ static void tell_above(struct sheaf__tree_walk *walk, bool taken)
     }
 }
 
+/* Whether it still is in the wait for that gather which the request came through: nobody has told
+ * it of the request then.  Requires: LOCK */
+static bool still_waits(sheaf_future *asker, const sheaf_future *gather)
+{
+    return !sheaf__future_done(asker) && sheaf__load_acq(&asker->job.state) == SHEAF__RUNNING &&
+           sheaf__awaited_future(sheaf__read_awaiting(asker)) == gather &&
+           sheaf__task_was_passed_on(asker);
+}
+
 /* A task was told that its request is on the way to a gather, where nobody took it for certain: the
- * task itself hears of it.  Only a wait with a limit can be over by now. */
-static void leave_with_asker(sheaf_future *asker, sheaf_future *gather,
+ * task itself hears of it.  If it waits no more its limit has passed, and it heard of the request
+ * then (lib/await.c). */
+static void leave_with_asker(sheaf_future *asker, const sheaf_future *gather,
                              struct sheaf__request *request)
 {
     provide_spare(request);
     sheaf__future_lock(asker);
-    if (sheaf__future_done(asker)) {
-        sheaf__future_unlock(asker);
-        return;
-    }
-    if (sheaf__load_acq(&asker->job.state) == SHEAF__RUNNING &&
-        sheaf__awaited_future(sheaf__read_awaiting(asker)) == gather) {
+    if (still_waits(asker, gather)) {
         sheaf__ask_here(asker, 0, request);
-        sheaf__future_unlock(asker);
-        return;
     }
     sheaf__future_unlock(asker);
-    struct sheaf__request again = {.origin = SHEAF_ORIGIN_AWAITER, .message = request->message};
-    again.more = request->more;
-    again.counted = true;
-    provide_spare(&again);
-    /* It may have come to another gather meanwhile; that one is asked by a walk of its own. */
-    ask_from(asker, &again);
-    free_spare(&again);
 }
 
-/* Leaves a gather to whoever asks it already. */
+/* The request of a task has come round: the gather that it waits for waits for the task.  Nothing
+ * else would end that, so the task is woken out of its wait to hear of the request.  The second
+ * LOCK is only tried, as in lib/ask_chain.c.
+ *
+ * One that is about to wait, and not in the list yet, looks for requests when it is (A2). */
+static void wake_in_circle(sheaf_future *asker, sheaf_future *gather)
+{
+    unsigned turns = 0;
+    sheaf__future_lock(asker);
+    while (still_waits(asker, gather)) {
+        if (sheaf__future_try_lock(gather)) {
+            if (!sheaf__future_done(gather)) {
+                sheaf__future_wake_task(gather, asker, SHEAF__WAIT_CANCEL);
+            }
+            sheaf__future_unlock(gather);
+            break;
+        }
+        sheaf__future_unlock(asker);
+        sheaf__spin_wait(&turns);
+        sheaf__future_lock(asker);
+    }
+    sheaf__future_unlock(asker);
+}
+
+/* Leaves a gather to whoever asks it already.
+ *
+ *   circle  that is this walk */
 static void pass_by(struct sheaf__tree_walk *walk, struct sheaf__composed *composed,
-                    sheaf_future *asker)
+                    sheaf_future *asker, bool circle)
 {
     struct sheaf__request *request = walk->request;
     if (asker) {
         leave_with_asker(asker, composed->future, request);
+        if (circle) {
+            wake_in_circle(asker, composed->future);
+        }
         sheaf__future_unhold(asker);
     }
     composed->ops->ask_end(composed, false, NULL, request->more);
@@ -93,7 +121,7 @@ static void walk_down(struct sheaf__tree_walk *walk, struct sheaf__composed *com
 {
     bool circle = sheaf__load_rlx(&composed->walk) == walk; /* nobody else stores this one */
     if (circle || sheaf__add_acq_rel(&composed->asking, 1) != 0) {
-        pass_by(walk, composed, asker);
+        pass_by(walk, composed, asker, circle);
         return;
     }
     sheaf__store_rlx(&composed->walk, walk);

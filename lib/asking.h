@@ -18,7 +18,6 @@ struct sheaf__request {
     sheaf_future *last_held;      /* to be let go when no LOCK is held any more */
     sheaf_future *unrun;          /* claimed, and to be ended then: its pool is dead */
     struct sheaf__ticket *ticket; /* of the first task, may be NULL */
-    bool counted;                 /* the first task has counted it already */
     bool sure;                    /* that it was taken is only said when it is certain */
     struct sheaf__ended *more;    /* for promises that end, when a notification is under way */
 

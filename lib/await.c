@@ -71,6 +71,24 @@ static void settle_passed(sheaf_future *task, const sheaf_future *future)
     }
 }
 
+static bool must_hear_of_passed(const sheaf_future *task)
+{
+    return sheaf__task_was_passed_on(task) && sheaf_cancelling(task) > 0;
+}
+
+/* The task leaves what a request went on to before that has ended: at the limit, or woken out of a
+ * circle.  What comes of the request there it never sees, so it hears of it here (P6, P7). */
+static int hear_of_passed(sheaf_future *task)
+{
+    if (sheaf__task_is_asked(task)) {
+        sheaf__task_deliver(task);
+    } else {
+        sheaf__task_set_raised(task, NULL);
+    }
+    sheaf__task_note_cancelled(task);
+    return SHEAF_CANCELLED;
+}
+
 /* What becomes of a request that is undelivered when the wait is over. */
 enum late_request {
     DELIVER, /* the wait returns SHEAF_CANCELLED */
@@ -128,6 +146,9 @@ static SHEAF__ALWAYS_INLINE int call_child(struct sheaf__worker *worker, sheaf_f
 
 /* ---------------------------------------------------------------- waiting for a future */
 
+/* Of a wait that a request ended which was withdrawn then; no status of the library's. */
+#define WAIT_AGAIN 1
+
 struct future_wait {
     struct sheaf__node node;
     struct sheaf__sleep sleep;
@@ -160,11 +181,17 @@ static int park_on_future(struct future_wait *wait, sheaf_future *future)
         reason == SHEAF__WAIT_TIMEOUT) {
         reason = SHEAF__WAIT_DONE; /* it ended while the timer fired: the outcome counts */
     }
+    bool left = reason == SHEAF__WAIT_TIMEOUT || reason == SHEAF__WAIT_CANCEL;
+    if (left && wait->late == DELIVER && must_hear_of_passed(task)) {
+        return hear_of_passed(task);
+    }
     SHEAF_TRY(settle_request(task, future, wait->late));
     if (status != SHEAF_OK) {
         return status;
     }
-    return reason == SHEAF__WAIT_TIMEOUT ? SHEAF_TIMEOUT : SHEAF_OK;
+    return reason == SHEAF__WAIT_TIMEOUT                                 ? SHEAF_TIMEOUT
+           : reason == SHEAF__WAIT_CANCEL && !sheaf__future_done(future) ? WAIT_AGAIN
+                                                                         : SHEAF_OK;
 }
 
 /* The pool of the worker when its virtual clock says nothing about what is waited for, since that
@@ -178,11 +205,12 @@ static sheaf_pool *waits_outside(struct sheaf__worker *worker, const sheaf_futur
 static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *future,
                         sheaf_time deadline, enum late_request late)
 {
-    struct future_wait wait = {.node = {.notify = NULL}, .late = late};
+    struct future_wait wait = {.late = late};
     sheaf_pool *outside = waits_outside(worker, future);
     sheaf__sleep_clear(&wait.sleep, task, deadline);
     SHEAF_TRY(sheaf__sleep_begin_as_task(&wait.sleep, worker));
     wait.node.wait = wait.sleep.wait;
+    wait.node.to.task = task;
     uintptr_t tag = deadline == SHEAF_FOREVER ? SHEAF__AWAITING_FUTURE : SHEAF__AWAITING_LIMITED;
     sheaf__about_to_park(task, awaiting_future(future, tag));
     if (!sheaf__future_register(future, &wait.node)) {
@@ -204,7 +232,7 @@ static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_
 
 static int wait_as_thread(sheaf_future *future, sheaf_time deadline)
 {
-    struct future_wait wait = {.node = {.notify = NULL}};
+    struct future_wait wait = {.late = DELIVER};
     SHEAF_TRY(sheaf__sleep_begin_on(&wait.sleep, sheaf__future_pool(future), NULL, deadline));
     wait.node.wait = wait.sleep.wait;
     if (!sheaf__future_register(future, &wait.node)) {
@@ -256,7 +284,11 @@ static int wait_for_future(sheaf_future *future, sheaf_time deadline, enum late_
     if (deadline == SHEAF_FOREVER && claim_if_queued(worker, future, late)) {
         return call_child(worker, task, future, late);
     }
-    return wait_as_task(worker, task, future, deadline, late);
+    int status = wait_as_task(worker, task, future, deadline, late);
+    while (SHEAF__UNLIKELY(status == WAIT_AGAIN)) {
+        status = wait_as_task(sheaf__worker_self(), task, future, deadline, late);
+    }
+    return status;
 }
 
 int sheaf__future_wait(sheaf_future *future, sheaf_time deadline)

@@ -296,7 +296,7 @@ static int enter(sheaf_pool *pool, struct sheaf__crew **crew)
 /* Nobody else knows of the future yet. */
 static void watch(struct call *call)
 {
-    call->node.notify = note_done;
+    call->node.to.notify = note_done;
     sheaf__future_lock(call->future);
     sheaf__future_add_node(call->future, &call->node);
     sheaf__future_unlock(call->future);

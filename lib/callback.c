@@ -14,7 +14,7 @@ static void notify_callback(struct sheaf__node *node, sheaf_future *future,
 
 bool sheaf__node_is_callback(const struct sheaf__node *node)
 {
-    return node->notify == notify_callback;
+    return !node->wait && node->to.notify == notify_callback;
 }
 
 /* ---------------------------------------------------------------- making and freeing */
@@ -50,7 +50,7 @@ static struct sheaf__callback *new_callback(sheaf_future *future, sheaf_done_fn 
         sheaf__free(callback, sizeof *callback);
         return NULL;
     }
-    callback->to_future.node.notify = notify_callback;
+    callback->to_future.node.to.notify = notify_callback;
     callback->to_future.node.weak = true;
     callback->to_future.forget = forget;
     callback->fn = fn;

@@ -168,10 +168,10 @@ static struct chain *new_chain(sheaf_future *source, sheaf_future *destination)
 {
     struct chain *chain = sheaf__alloc_zeroed(sizeof *chain);
     if (chain) {
-        chain->to_source.node.notify = notify_source;
+        chain->to_source.node.to.notify = notify_source;
         chain->to_source.node.weak = true;
         chain->to_source.forget = forget_source;
-        chain->to_destination.notify = notify_destination;
+        chain->to_destination.to.notify = notify_destination;
         chain->holds = !sheaf__future_is_promise(source);
         chain->destination = destination;
         sheaf__store_rlx(&chain->parties, 3);

@@ -105,13 +105,28 @@ void sheaf__future_forget_nodes(struct sheaf__node *list, sheaf_future **rest)
     }
 }
 
+void sheaf__future_wake_task(sheaf_future *future, const sheaf_future *task, uint32_t reason)
+{
+    if (!(sheaf__load_rlx(&future->job.word) & SHEAF__WORD_WAITER)) {
+        return;
+    }
+    struct sheaf__node *node = future->waiters;
+    do {
+        if (node->wait && node->to.task == task) {
+            sheaf__wake(node->wait, reason);
+            return;
+        }
+        node = node->next;
+    } while (node != future->waiters);
+}
+
 static void tell_nodes(struct sheaf__node *list, sheaf_future *future, struct sheaf__ended *more)
 {
     while (list) {
         struct sheaf__node *node = list;
         list = node->next;
         if (!node->wait) {
-            node->notify(node, future, more);
+            node->to.notify(node, future, more);
         } else if (!sheaf__wake(node->wait, SHEAF__WAIT_DONE)) {
             /* release: the sleeper may leave its frame once it sees this. */
             sheaf__store_rel(&node->place, SHEAF__NODE_PASSED);

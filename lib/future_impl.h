@@ -171,10 +171,14 @@ struct sheaf__node {
     struct sheaf__node *previous;
     /* A sleeper, or NULL. */
     struct sheaf__wait *wait;
-    /* Called instead when there is no sleeper, once, without a lock; the node may be freed in it.
-     * Futures that it completes in turn are put into `more`: however deep they are nested, the
-     * stack does not grow. */
-    void (*notify)(struct sheaf__node *node, sheaf_future *future, struct sheaf__ended *more);
+    union {
+        /* Called when there is no sleeper, once, without a lock; the node may be freed in it.
+         * Futures that it completes in turn are put into `more`: however deep they are nested, the
+         * stack does not grow. */
+        void (*notify)(struct sheaf__node *node, sheaf_future *future, struct sheaf__ended *more);
+        /* The task whose sleep `wait` is, so that a request can end it; NULL: it is deaf. */
+        sheaf_future *task;
+    } to;
     SHEAF__ATOMIC(uint8_t) place; /* enum sheaf__node_place */
     bool weak;                    /* const: it is a struct sheaf__weak_node */
 };
@@ -408,6 +412,9 @@ bool sheaf__future_take_back(sheaf_future *future, struct sheaf__node *node);
 
 /* Forgets the weak nodes of a detached list: its future will never end. */
 void sheaf__future_forget_nodes(struct sheaf__node *list, sheaf_future **rest);
+
+/* Ends a task's sleep in the list with that reason, if it is there.  Requires: LOCK, not done */
+void sheaf__future_wake_task(sheaf_future *future, const sheaf_future *task, uint32_t reason);
 
 /* Wakes or notifies the nodes of a detached list, in order. */
 void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future);

@@ -305,7 +305,7 @@ static int spawn_member(struct sheaf__group *group, const sheaf_spawn_options *o
         *future = sheaf__spawn_fail(options, arg, SHEAF_NOMEM);
         return SHEAF_NOMEM;
     }
-    member->node.notify = notify_member;
+    member->node.to.notify = notify_member;
     *future = sheaf__task_make(options, fn, arg, &member->node);
     if (sheaf__future_flags(*future) & SHEAF__JOB_STATIC) {
         sheaf__free(member, sizeof *member);

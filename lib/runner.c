@@ -226,7 +226,7 @@ static bool listen_for_stop(sheaf_pool *pool, struct sheaf__wait *wait)
 static void wait_for_main(sheaf_pool *pool, sheaf_future *main)
 {
     struct sheaf__sleep sleep;
-    struct sheaf__node node = {.notify = NULL};
+    struct sheaf__node node = {.to = {.notify = NULL}};
     if (sheaf__sleep_begin(&sleep, "the main task", SHEAF_FOREVER) != SHEAF_OK) {
         return; /* only a plain thread's can fail */
     }

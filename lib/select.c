@@ -39,7 +39,7 @@ static enum sheaf__look look_at_future(struct sheaf__waiter *waiter)
     if (!waiter->wait) {
         return SHEAF__LOOK_NOTHING;
     }
-    waiter->of.node = (struct sheaf__node){.notify = notify_waiter};
+    waiter->of.node = (struct sheaf__node){.to = {.notify = notify_waiter}};
     bool pending = sheaf__future_register(future, &waiter->of.node);
     return pending ? SHEAF__LOOK_QUEUED : claim_future(waiter);
 }

@@ -97,7 +97,7 @@ static sheaf_future *fill_shield(struct shield *shield, sheaf_future *future, sh
 {
     shield->composed.ops = &shield_ops;
     shield->composed.future = future;
-    shield->node.notify = notify;
+    shield->node.to.notify = notify;
     shield->inner = inner;
     sheaf__store_rlx(&shield->parties, 2);
     future->in.composed = &shield->composed;

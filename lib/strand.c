@@ -167,7 +167,7 @@ static sheaf_future *make_task(sheaf_strand *strand, sheaf_spawn_options *option
     if (!*entry) {
         return sheaf__spawn_fail(options, arg, SHEAF_NOMEM);
     }
-    (*entry)->node.notify = notify_end;
+    (*entry)->node.to.notify = notify_end;
     (*entry)->strand = strand;
     options->pool = strand->pool;
     return sheaf__task_make(options, fn, arg, &(*entry)->node);

@@ -128,7 +128,7 @@ static void start_future(struct stream *stream, struct slot *slot, const sheaf_c
 static void start_call(struct stream *stream, const sheaf_call *call)
 {
     struct slot *slot = slot_at(stream, stream->started++);
-    *slot = (struct slot){.node = {.notify = notify_slot}, .stream = stream};
+    *slot = (struct slot){.node = {.to = {.notify = notify_slot}}, .stream = stream};
     sheaf_pool *pool = stream->options.pool ? stream->options.pool : sheaf_pool_current();
     sheaf__monitor_enter(&stream->monitor);
     sheaf__monitor_concern(&stream->monitor,

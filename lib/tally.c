@@ -43,7 +43,7 @@ struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count
     sheaf__store_rlx(&tally->references, count + 1);
     for (size_t i = 0; i < count; i++) {
         struct sheaf__member *member = &tally->members[i];
-        member->node.notify = notify_member;
+        member->node.to.notify = notify_member;
         member->tally = tally;
         member->future = futures[i];
         sheaf__monitor_concern(&tally->monitor, sheaf__future_pool(futures[i]));

@@ -149,7 +149,9 @@ SHEAF_API int sheaf_await(sheaf_future *future, sheaf_value *value);
 SHEAF_API int sheaf_join(sheaf_future *future, sheaf_value *value);
 
 /* sheaf_await() with a limit: SHEAF_TIMEOUT when it passes first.  The future goes on, nothing is
- * cancelled.  A limit of 0 or less looks once and lets other tasks run once. */
+ * cancelled.  A limit of 0 or less looks once and lets other tasks run once.  SHEAF_CANCELLED when
+ * the waiting task was asked, the request was passed on, and the limit passes before it has ended
+ * the future. */
 SHEAF_API int sheaf_await_for(sheaf_future *future, sheaf_duration limit, sheaf_value *value);
 SHEAF_API int sheaf_await_until(sheaf_future *future, sheaf_time deadline, sheaf_value *value);
 
