@@ -10,7 +10,10 @@
  *
  * The timer thread and the owner meet in the step from ACTIVE, which is taken under `lock` (TO1).
  * The owner first clears the timer, after which its `fire` has run or never will, so the request is
- * made or it will not be.  `changing` makes rescheduling and ending one at a time. */
+ * made or it will not be.  `changing` makes rescheduling and ending one at a time.  It spins,
+ * though whoever holds it may wait for the timekeeper and for an expiry that is under way: only the
+ * owner and who reschedules its scope from outside can meet there, the spin gives the processor
+ * away, and expiry never takes `changing`, so what is waited for goes on. */
 #include <sheaf/timeout.h>
 
 #include <sheaf/gather.h>

@@ -23,6 +23,9 @@
  * item: one that it had been given goes back to where it was, which may take the queue above its
  * bound until the next get.  A putter that is cancelled or times out has put nothing, and keeps its
  * item; so has one that fails in any other way.
+ *
+ * A deadline is on the clock of the task's pool; a plain thread's on the real one, since a queue
+ * belongs to no pool.
  */
 #ifndef SHEAF_QUEUE_H
 #define SHEAF_QUEUE_H

@@ -1,7 +1,8 @@
 /* Mutex, condition, semaphore, event, barrier and strand, which know about tasks.     (stable tier)
  *
- * Called from a task they suspend the task; called from a plain thread they block the thread, on
- * the real clock where a deadline is given; both kinds may use the same object at the same time.
+ * Called from a task they suspend the task; called from a plain thread they block the thread; both
+ * kinds may use the same object at the same time.  A deadline is on the clock of the task's pool; a
+ * plain thread's on the real one, whoever else waits, since these objects belong to no pool.
  * All but strands lie wherever the caller puts them, are valid when initialised by their macro, and
  * have nothing to destroy.  One may go as soon as the last wait on it has returned, also while the
  * call that ended that wait is still on its way out.
