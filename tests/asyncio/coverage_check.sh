@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks that COVERAGE.tsv says, for every row of cpython-tests.tsv, which tests serve it, and that
-# those tests exist, are run, and are not left out by the preprocessor.
+# those tests exist, expect something, are run, and are not left out by the preprocessor.
 #
 # Usage: coverage_check.sh ROWS COVERAGE BUILD TEST.C...
 #   ROWS      cpython-tests.tsv: the tests of CPython
@@ -14,8 +14,9 @@ shift 3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# `FILE:NAME` for each test that is defined outside of any condition, and `FILE:=NAME` for each that
-# stands in a table of tests so.  Comments do not count.
+# `FILE:NAME` for each test that is defined outside of any condition, `FILE:!NAME` for each whose body
+# expects something, and `FILE:=NAME` for each that stands in a table of tests so.  Comments do not
+# count.
 for source; do
     file=${source##*tests/}
     awk -v file="${file%.c}" '
@@ -30,6 +31,12 @@ for source; do
             name = substr(line, RSTART, RLENGTH - 1)
             sub(/.*[ *]/, "", name)
             print file ":" name
+            body = name
+        }
+        line ~ /^}/ { body = "" }
+        body != "" && line ~ /^[ \t].*(EXPECT|expect|assert_)/ {
+            print file ":!" body
+            body = ""
         }
         line ~ /^[ \t]*([A-Z]*_?TEST(_ON)?|cmocka_unit_test)\(/ { entry = "" }
         line ~ /^[ \t]*([A-Z]*_?TEST(_ON)?|cmocka_unit_test)\(/ || entry != "" {
@@ -67,8 +74,10 @@ awk -F '\t' -v OFS='\t' '
     { seen[$1, $3, $4] = 1 }
     !($3 in built) { fail($1 ": no program " $3 " is built") }
     !(($3 ":" $4) in known) { fail($1 ": " $3 ".c defines no test " $4); next }
+    !(($3 ":!" $4) in known) { fail($1 ": " $4 " expects nothing") }
     !(($3 ":=" $4) in known) { fail($1 ": " $4 " is not in the table of " $3 ".c") }
     END {
+        if (count == 0) fail("the list has no rows")
         for (i = 1; i <= count; i++) {
             if (!served[order[i]]) fail(order[i] " is missing")
         }

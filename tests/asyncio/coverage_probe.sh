@@ -30,9 +30,11 @@ write_all() {
 /* static int a_commented_test(void *arg) */
 static int a_first_test(void *arg, sheaf_value *result)
 {
+    EXPECT(arg);
 }
 static void a_second_test(struct fixture *f)
 {
+    expect_first(f);
 }
 static const struct fixture_test tests[] = {
     TASK_TEST(a_first_test),
@@ -80,5 +82,9 @@ sed -i 's/^CT2\tadapt/CT2\tyes/' "$coverage"
 expect fail "a row that is adapted and does not say so"
 sed -i 's/\thow$/\t/' "$coverage"
 expect fail "a row that does not say how it is adapted"
+sed -i '/EXPECT/d' "$source"
+expect fail "a test that expects nothing"
+sed -i '2,$d' "$rows" "$coverage"
+expect fail "a list without rows"
 
 exit "$failed"
