@@ -159,6 +159,41 @@ static void a_thread_waits(struct fault_trial *t)
     sheaf_release_all(f, 4);
 }
 
+/* A promise that could not be made is no promise: it has failed with SHEAF_NOMEM. */
+static void chains_hand_on(struct fault_trial *t)
+{
+    sheaf_future *source[2] = {promise(), sheaf_spawn(fail, NULL)};
+    sheaf_future *end[2] = {sheaf_promise(NULL), sheaf_promise(NULL)};
+    (void)t;
+    int status[2];
+    for (int i = 0; i < 2; i++) {
+        status[i] = ENDS(sheaf_chain(source[i], end[i]), SHEAF_STATE, SHEAF_INVALID);
+    }
+    resolve_it(source[0]);
+    ENDS(sheaf_await(source[1], NULL), EIO);
+    for (int i = 0; i < 2; i++) {
+        HOLDS(status[i] != SHEAF_OK || sheaf_done(end[i]));
+        (void)sheaf_cancel(end[i]);
+        ENDS(sheaf_await(end[i], NULL), EIO, SHEAF_CANCELLED);
+    }
+    sheaf_release_all(end, 2);
+    sheaf_release_all(source, 2);
+}
+
+static void timers_complete(struct fault_trial *t)
+{
+    sheaf_future *f[4] = {sheaf_timer(t->pool, SHORT), sheaf_timer(NULL, 0),
+                          sheaf_timer_until(t->pool, sheaf_time_add(sheaf_now(), SHORT)),
+                          sheaf_timer(NULL, LONG)};
+    on_done(f[0]);
+    for (int i = 0; i < 3; i++) {
+        ENDS(sheaf_await(f[i], NULL));
+    }
+    HOLDS(sheaf_cancel(f[3]) || sheaf_future_status(f[3]) == SHEAF_NOMEM);
+    ENDS(sheaf_await(f[3], NULL), SHEAF_CANCELLED);
+    sheaf_release_all(f, 4);
+}
+
 const struct fault_scenario fault_futures[] = {
     {.name = "promises_are_kept", .body = promises_are_kept, .floors = FLOORS(11, 0, 0)},
     {.name = "futures_are_read", .body = futures_are_read, .floors = FLOORS(2, 2, 0)},
@@ -166,6 +201,8 @@ const struct fault_scenario fault_futures[] = {
     {.name = "chains_are_cancelled", .body = chains_are_cancelled, .floors = FLOORS(5, 2, 0)},
     {.name = "callbacks_run_once", .body = callbacks_run_once, .floors = FLOORS(25, 1, 0)},
     {.name = "callbacks_spawn", .body = callbacks_spawn, .floors = FLOORS(10, 1, 0)},
+    {.name = "chains_hand_on", .body = chains_hand_on, .floors = FLOORS(4, 1, 0)},
+    {.name = "timers_complete", .body = timers_complete, .floors = FLOORS(1, 1, 0)},
     {.name = "a_thread_waits",
      .body = a_thread_waits,
      .floors = FLOORS(4, 2, 1),
