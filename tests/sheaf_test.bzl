@@ -66,7 +66,7 @@ def relacy_test(name, srcs = None, deps = [], size = "small", **kwargs):
         **kwargs
     )
 
-def skipped_test(name, why):
+def skipped_test(name, why, tags = []):
     """Stands in for a test that cannot be built here, passes, and prints `SKIPPED name: why`."""
     sh_test(
         name = name,
@@ -76,4 +76,5 @@ def skipped_test(name, why):
             name,
             "'%s'" % why,
         ],
+        tags = tags,
     )
