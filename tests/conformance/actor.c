@@ -6,8 +6,10 @@
 #include <string.h>
 
 /* What nobody writes who means it to end: an endless loop, or tasks that spawn without end. */
-enum { STATEMENTS_MAX = 20000000 };
-enum { ARENA_MAX = 128 << 20 };
+enum { STATEMENTS_MAX = 20000000, ARENA_MAX = 128 << 20, TRACE_MAX = 512 << 20 };
+
+/* So many turns of its loop are more than the reference waits for. */
+enum { TURNS_MAX = 300000 };
 
 /* ---------------------------------------------------------------- the play */
 
@@ -28,13 +30,26 @@ bool play_goes_on(struct play *play)
 {
     int64_t ms = now_ms(play);
     pthread_mutex_lock(&play->lock);
-    if (ms > SCENARIO_MS_MAX || ++play->statements > STATEMENTS_MAX ||
-        play->arena.bytes > ARENA_MAX) {
+    if (ms >= SCENARIO_MS_MAX || ++play->statements > STATEMENTS_MAX ||
+        play->arena.bytes > ARENA_MAX || play->trace.bytes > TRACE_MAX) {
         play->over = true;
     }
     bool on = !play->over;
     pthread_mutex_unlock(&play->lock);
     return on;
+}
+
+bool actor_takes_turns(struct actor *actor, unsigned turns)
+{
+    struct play *play = actor->play;
+    actor->turns += turns;
+    if (actor->turns <= TURNS_MAX) {
+        return true;
+    }
+    pthread_mutex_lock(&play->lock);
+    play->over = true;
+    pthread_mutex_unlock(&play->lock);
+    return false;
 }
 
 void actor_log_text(const struct actor *actor, const char *what, const struct text *more)
@@ -45,7 +60,7 @@ void actor_log_text(const struct actor *actor, const char *what, const struct te
     text_add(&line, "%s %s%s", actor->path, what, more->length > 0 ? more->data : "");
     pthread_mutex_lock(&play->lock);
     trace_add(&play->trace, ms, line);
-    play->over = play->over || ms > SCENARIO_MS_MAX;
+    play->over = play->over || ms >= SCENARIO_MS_MAX;
     pthread_mutex_unlock(&play->lock);
 }
 
@@ -131,6 +146,19 @@ const struct handle *actor_find(const struct actor *actor, const char *name)
     }
     pthread_mutex_unlock(&actor->play->lock);
     return found;
+}
+
+bool actor_may_await(const struct actor *actor, const struct handle *handle)
+{
+    struct actor *awaited = handle->actor;
+    if (!awaited || sheaf_done(handle->future)) {
+        return true;
+    }
+    pthread_mutex_lock(&actor->play->lock);
+    bool may = !awaited->awaited_itself;
+    awaited->awaited_itself = !may || awaited == actor;
+    pthread_mutex_unlock(&actor->play->lock);
+    return may;
 }
 
 const struct handle **actor_find_all(const struct actor *actor, char *const *names, size_t *count)

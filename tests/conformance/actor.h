@@ -22,6 +22,7 @@ struct handle {
     struct handle *older; /* of the play */
     const char *path;     /* main.a.x */
     sheaf_future *future; /* one reference */
+    struct actor *actor;  /* whose task it is, or NULL */
     bool is_gather;       /* the value is that of `count` members, also behind shields */
     const struct handle *const *members;
     size_t count;
@@ -55,6 +56,8 @@ struct actor {
     const struct actor *parent; /* who spawned it; NULL for main */
     const struct task_body *body;
     struct binding *first; /* in the order of binding */
+    unsigned turns;        /* that its sleeps have taken; its own task's */
+    bool awaited_itself;   /* guarded by the play's lock */
 };
 
 /* ---------------------------------------------------------------- the play */
@@ -64,6 +67,10 @@ void *play_take(struct play *play, size_t bytes);
 
 /* Counts a statement, or a round of a loop.  Returns: false when the play is over */
 bool play_goes_on(struct play *play);
+
+/* Counts turns of an event loop that the actor's sleep takes.
+ * Returns: false when the play is over */
+bool actor_takes_turns(struct actor *actor, unsigned turns);
 
 /* Writes `WHO WHAT` with the present time into the trace. */
 void actor_log(const struct actor *actor, const char *format, ...) SHEAF_PRINTF(2, 3);
@@ -84,6 +91,14 @@ void actor_bind(struct actor *actor, const char *name, const struct handle *hand
 void actor_hold(struct actor *actor);
 void actor_bind_held(struct actor *actor, const char *name, const struct handle *handle);
 void actor_let_go(struct actor *actor); /* binds nothing */
+
+/* Whether the actor may await what is bound there.
+ *
+ * In asyncio a task that has awaited itself stays marked as being awaited, and who comes later,
+ * itself or others, is refused with the same error, without a suspension, until the task is done.
+ * To sheaf the mistake leaves no trace.  What CPython answers is what a scenario is to see, so the
+ * refusal is played here. */
+bool actor_may_await(const struct actor *actor, const struct handle *handle);
 
 /* What the actor sees under the name: its own, then its parents'; NULL when it is not bound. */
 const struct handle *actor_find(const struct actor *actor, const char *name);

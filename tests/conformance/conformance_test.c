@@ -196,6 +196,11 @@ static const struct {
     {"main\n  try\n  end\nend\n", 3, "no statement 'end'"},
     {"main\n  guard\n  catch\n  end\nend\n", 3, "no statement 'catch'"},
     {"main\n  group\nend\n", 3, "the scenario ends inside a block"},
+    {"main\r\n  log a\r  log\xc2\xa0z\xe2\x80\xa8  hop\x0b"
+     "end",
+     4, "no statement 'hop'"},
+    {"main\n  log \xff\nend\n", 2, "no text in UTF-8"},
+    {"# \xed\xa0\x80\nmain\nend\n", 1, "no text in UTF-8"},
 };
 
 static void malformed_scenarios_are_refused(struct fixture *f)

@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void *or_end(void *memory)
 {
     if (!memory) {
         fputs("player: out of memory\n", stderr);
-        abort();
+        _exit(2);
     }
     return memory;
 }

@@ -245,7 +245,7 @@ static void blocks_in_blocks_end_somewhere(struct fixture *f)
     struct scenario scenario;
     struct fault fault = {0};
     EXPECT(!scenario_parse(text.data, text.length, &scenario, &fault));
-    EXPECT_TEXT(fault.why, "more than 200 blocks in each other");
+    EXPECT_TEXT(fault.why, "more than 500 blocks in each other");
     text_free(&text);
 }
 

@@ -7,8 +7,10 @@
 #include "tests/conformance/blocks.h"
 #include "tests/conformance/things.h"
 
-/* Frames of blocks in blocks, as deep as the parser lets them be, also under a sanitizer. */
-#define STACK_BYTES ((size_t)1 << 20)
+/* A statement's own frames with nested outcomes to write, and what a block in a block adds; with
+ * room for a sanitizer. */
+#define STACK_BYTES ((size_t)512 << 10)
+#define STACK_BYTES_A_BLOCK ((size_t)8 << 10)
 
 /* The errors of a scenario stand in its trace, and a deadlock is one of its outcomes. */
 static void ignore_unhandled(void *context, const sheaf_error *error, const char *task_name)
@@ -62,10 +64,11 @@ static void write_finals(const struct play *play, struct text *out)
 static int run(struct play *play, const struct play_options *options)
 {
     const bool fifo = options->workers == 1 && options->seed == 0;
+    const size_t stack = STACK_BYTES + play->scenario->depth * STACK_BYTES_A_BLOCK;
     sheaf_set_report_hook(ignore_report, NULL);
     int status =
-        sheaf_run(SHEAF_OPTIONS(.workers = options->workers, .name = "player",
-                                .stack_size = STACK_BYTES, .clock = SHEAF_CLOCK_VIRTUAL,
+        sheaf_run(SHEAF_OPTIONS(.workers = options->workers, .name = "player", .stack_size = stack,
+                                .clock = SHEAF_CLOCK_VIRTUAL,
                                 .schedule = fifo ? SHEAF_SCHEDULE_FIFO : SHEAF_SCHEDULE_STEAL,
                                 .seed = options->seed, .unhandled = ignore_unhandled),
                   play_main, play, NULL);

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blocks in blocks: what a player's stack holds with room to spare. */
-enum { DEPTH_MAX = 200 };
+#include "tests/conformance/characters.h"
+
+/* Blocks in blocks: as deep as the reference plays them. */
+enum { DEPTH_MAX = 500 };
 
 /* ---------------------------------------------------------------- the statements */
 
@@ -120,31 +122,46 @@ static bool refuse(struct parser *p, unsigned line, const char *format, ...)
     return false;
 }
 
-/* A zero byte, which no word can hold, counts as a blank. */
-static bool is_blank(char c)
+/* One line of the text, without its end. */
+struct line {
+    const char *text;
+    size_t size;
+    unsigned number;
+};
+
+/* The bytes up to the first blank, or up to the first other character. */
+static size_t span(const char *text, size_t size, bool blanks)
 {
-    return c == ' ' || c == '\0' || (c >= '\t' && c <= '\r');
+    size_t at = 0;
+    uint32_t code = 0;
+    while (at < size) {
+        size_t length = character_read(text + at, size - at, &code);
+        if (character_is_blank(code) != blanks) {
+            break;
+        }
+        at += length;
+    }
+    return at;
 }
 
-/* Splits one line into words; a line without any is left out. */
-static void add_row(struct parser *p, unsigned line, const char *text, size_t size)
+/* Splits a line into words; one without any is left out. */
+static bool add_row(struct parser *p, const struct line *line)
 {
-    const char *comment = memchr(text, '#', size);
-    const char *end = comment ? comment : text + size;
-    struct row row = {.line = line};
+    const char *comment = memchr(line->text, '#', line->size);
+    size_t size = comment ? (size_t)(comment - line->text) : line->size;
+    if (memchr(line->text, '\0', size)) {
+        return refuse(p, line->number, "a zero byte");
+    }
+    struct row row = {.line = line->number};
     size_t room = 0;
     char **words = NULL;
-    for (const char *at = text; at < end;) {
-        if (is_blank(*at)) {
-            at++;
-            continue;
-        }
-        const char *start = at;
-        while (at < end && !is_blank(*at)) {
-            at++;
-        }
+    for (size_t at = span(line->text, size, true); at < size;) {
+        const char *word = line->text + at;
+        size_t length = span(word, size - at, false);
         words = array_grow(words, row.count, &room, sizeof *words);
-        words[row.count++] = arena_copy(&p->made.arena, start, (size_t)(at - start));
+        words[row.count++] = arena_copy(&p->made.arena, word, length);
+        at += length;
+        at += span(line->text + at, size - at, true);
     }
     if (row.count > 0) {
         row.words = arena_take(&p->made.arena, row.count * sizeof *words);
@@ -153,17 +170,43 @@ static void add_row(struct parser *p, unsigned line, const char *text, size_t si
         p->rows[p->row_count++] = row;
     }
     free(words);
+    return true;
 }
 
-static void split(struct parser *p, const char *text, size_t size)
+/* Reads a line.  Returns: how many bytes it has with its end; 0 when they are no characters */
+static size_t read_line(const char *text, size_t size, struct line *line)
 {
-    unsigned line = 1;
-    for (size_t at = 0; at < size; line++) {
-        const char *end = memchr(text + at, '\n', size - at);
-        size_t length = end ? (size_t)(end - (text + at)) : size - at;
-        add_row(p, line, text + at, length);
-        at += length + 1;
+    line->text = text;
+    line->size = 0;
+    while (line->size < size) {
+        uint32_t code = 0;
+        size_t length = character_read(text + line->size, size - line->size, &code);
+        if (length == 0) {
+            return 0;
+        }
+        if (character_ends_line(code)) {
+            size_t end = line->size + length;
+            return end + (code == '\r' && end < size && text[end] == '\n');
+        }
+        line->size += length;
     }
+    return line->size;
+}
+
+static bool split(struct parser *p, const char *text, size_t size)
+{
+    struct line line = {.number = 1};
+    for (size_t at = 0; at < size; line.number++) {
+        size_t length = read_line(text + at, size - at, &line);
+        if (length == 0) {
+            return refuse(p, line.number, "no text in UTF-8");
+        }
+        if (!add_row(p, &line)) {
+            return false;
+        }
+        at += length;
+    }
+    return true;
 }
 
 static unsigned last_line(const struct parser *p)
@@ -289,6 +332,7 @@ static bool read_halves(struct parser *p, const struct rule *rule, bool in_group
     if (++p->depth > DEPTH_MAX) {
         return refuse(p, s->line, "more than %d blocks in each other", DEPTH_MAX);
     }
+    p->made.depth = p->depth > p->made.depth ? p->depth : p->made.depth;
     if (!read_block(p, stop, in_group || s->verb == VERB_GROUP, &s->first)) {
         return false;
     }
@@ -386,6 +430,24 @@ static bool read_task(struct parser *p, unsigned line, const char *name)
     return read_block(p, "end", false, &task->block);
 }
 
+/* Adds a thing, which takes the place of those that were declared under its name. */
+static void declare(struct parser *p, struct thing_declared thing)
+{
+    const unsigned taken_alike = THING_SEMAPHORE | THING_LOCK;
+    thing.latest = p->made.thing_count;
+    for (size_t i = 0; i < p->made.thing_count; i++) {
+        struct thing_declared *older = &p->made.things[i];
+        bool alike = older->kind == thing.kind ||
+                     ((older->kind & taken_alike) && (thing.kind & taken_alike));
+        if (alike && strcmp(older->name, thing.name) == 0) {
+            older->latest = thing.latest;
+        }
+    }
+    p->made.things =
+        array_grow(p->made.things, p->made.thing_count, &p->thing_room, sizeof *p->made.things);
+    p->made.things[p->made.thing_count++] = thing;
+}
+
 static bool read_declaration(struct parser *p, const struct row *row)
 {
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
@@ -395,9 +457,7 @@ static bool read_declaration(struct parser *p, const struct row *row)
             if (kinds[i].numbered && !read_number(p, row->line, row->words[2], &thing.number)) {
                 return false;
             }
-            p->made.things = array_grow(p->made.things, p->made.thing_count, &p->thing_room,
-                                        sizeof *p->made.things);
-            p->made.things[p->made.thing_count++] = thing;
+            declare(p, thing);
             return true;
         }
     }
@@ -441,9 +501,9 @@ static bool resolve_mentions(struct parser *p)
     return !unknown || refuse(p, unknown->statement->line, "no task '%s'", unknown->name);
 }
 
-static bool parse(struct parser *p)
+static bool parse(struct parser *p, const char *text, size_t size)
 {
-    if (!read_top(p)) {
+    if (!split(p, text, size) || !read_top(p)) {
         return false;
     }
     if (!p->made.main) {
@@ -455,8 +515,7 @@ static bool parse(struct parser *p)
 bool scenario_parse(const char *text, size_t size, struct scenario *out, struct fault *fault)
 {
     struct parser p = {.fault = fault};
-    split(&p, text, size);
-    bool valid = parse(&p);
+    bool valid = parse(&p, text, size);
     free(p.rows);
     free(p.mentions);
     if (valid) {

@@ -74,7 +74,8 @@ enum thing_kind {
 struct thing_declared {
     enum thing_kind kind;
     const char *name;
-    int number; /* permits of a semaphore, bound of a queue */
+    int number;    /* permits of a semaphore, bound of a queue */
+    size_t latest; /* index of the last declaration of that name that the same statements use */
 };
 
 struct block {
@@ -106,6 +107,7 @@ struct scenario {
     size_t thing_count;
     struct task_body *tasks;
     struct task_body *main;
+    unsigned depth; /* of its blocks in each other */
 };
 
 enum { FAULT_TEXT = 200 };

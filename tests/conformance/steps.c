@@ -35,15 +35,17 @@ static sheaf_duration limit_of(const struct statement *s)
 
 static struct leave step_sleep(struct actor *actor, const struct statement *s)
 {
-    (void)actor;
+    /* A timer takes one turn to fire and one to resume who slept. */
+    if (!actor_takes_turns(actor, s->number > 0 ? 2 : 1)) {
+        return gives_up;
+    }
     return leave_by(sheaf_sleep(SHEAF_MS(s->number)));
 }
 
 static struct leave step_yield(struct actor *actor, const struct statement *s)
 {
-    (void)actor;
     (void)s;
-    return leave_by(sheaf_yield());
+    return actor_takes_turns(actor, 1) ? leave_by(sheaf_yield()) : gives_up;
 }
 
 static struct leave step_log(struct actor *actor, const struct statement *s)
@@ -94,9 +96,10 @@ static void bind(struct actor *actor, const char *name, sheaf_future *future)
 }
 
 /* The future that a spawn gave. */
-static void bind_spawned(struct actor *actor, const char *name, sheaf_future *future)
+static void bind_spawned(struct actor *actor, const char *name, sheaf_future *future,
+                         struct actor *child)
 {
-    actor_bind_held(actor, name, &(struct handle){.future = future});
+    actor_bind_held(actor, name, &(struct handle){.future = future, .actor = child});
 }
 
 static struct leave step_spawn(struct actor *actor, const struct statement *s)
@@ -104,7 +107,8 @@ static struct leave step_spawn(struct actor *actor, const struct statement *s)
     struct actor *child = actor_new(actor->play, actor, s->words[0], s->task);
     actor_hold(actor);
     bind_spawned(actor, s->words[0],
-                 sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.name = child->path), play_body, child));
+                 sheaf_spawn_with(SHEAF_SPAWN_OPTIONS(.name = child->path), play_body, child),
+                 child);
     return goes_on;
 }
 
@@ -115,7 +119,7 @@ static struct leave step_gspawn(struct actor *actor, const struct statement *s, 
     sheaf_future *future =
         sheaf_group_spawn_with(group, SHEAF_SPAWN_OPTIONS(.name = child->path), play_body, child);
     if (!sheaf_done(future) || sheaf_future_status(future) != SHEAF_CLOSED) {
-        bind_spawned(actor, s->words[0], future);
+        bind_spawned(actor, s->words[0], future, child);
         return goes_on;
     }
     actor_let_go(actor);
@@ -150,6 +154,7 @@ static struct leave step_shield(struct actor *actor, const struct statement *s)
     const struct handle *inner = actor_find(actor, s->words[1]);
     if (inner) {
         struct handle shield = *inner;
+        shield.actor = NULL;
         shield.future = sheaf_shield(inner->future);
         actor_bind(actor, s->words[0], &shield);
     }
@@ -164,6 +169,9 @@ static struct leave step_await(struct actor *actor, const struct statement *s)
     if (!handle) {
         return goes_on;
     }
+    if (!actor_may_await(actor, handle)) {
+        return leave_by(SHEAF_STATE);
+    }
     sheaf_value value = {0};
     int status = sheaf_await(handle->future, &value);
     return got(actor, s->words[0], handle, status, value);
@@ -174,6 +182,10 @@ static struct leave step_wait_for(struct actor *actor, const struct statement *s
     const struct handle *handle = actor_find(actor, s->words[1]);
     if (!handle) {
         return goes_on;
+    }
+    /* A limit of nothing cancels without an await. */
+    if (s->number != 0 && !actor_may_await(actor, handle)) {
+        return leave_by(SHEAF_STATE);
     }
     sheaf_value value = {0};
     int status = sheaf_wait_for(handle->future, limit_of(s), &value);

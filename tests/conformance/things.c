@@ -60,9 +60,15 @@ static struct leave done(const struct actor *actor, const struct statement *s, c
     return leave_by(status);
 }
 
+/* Index of the thing that the statement uses. */
+static size_t thing_of(const struct actor *actor, const struct statement *s)
+{
+    return actor->play->scenario->things[s->thing].latest;
+}
+
 static bool is_semaphore(const struct actor *actor, const struct statement *s)
 {
-    return actor->play->scenario->things[s->thing].kind == THING_SEMAPHORE;
+    return actor->play->scenario->things[thing_of(actor, s)].kind == THING_SEMAPHORE;
 }
 
 static struct leave put(const struct actor *actor, const struct statement *s, union thing *thing)
@@ -86,7 +92,7 @@ static struct leave get(const struct actor *actor, const struct statement *s, un
 
 struct leave things_step(struct actor *actor, const struct statement *s)
 {
-    union thing *thing = &actor->play->things[s->thing];
+    union thing *thing = &actor->play->things[thing_of(actor, s)];
     switch (s->verb) {
     case VERB_ACQUIRE:
         return done(actor, s, "acquired",

@@ -8,6 +8,7 @@ void trace_add(struct trace *trace, int64_t ms, struct text what)
 {
     trace->lines = array_grow(trace->lines, trace->count, &trace->room, sizeof *trace->lines);
     trace->lines[trace->count++] = (struct trace_line){ms, what.data};
+    trace->bytes += sizeof *trace->lines + what.room;
 }
 
 static int compare_lines(const void *one, const void *other)

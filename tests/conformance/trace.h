@@ -16,6 +16,7 @@ struct trace_line {
 struct trace {
     struct trace_line *lines;
     size_t count, room;
+    size_t bytes; /* that all of it takes */
 };
 
 /* Adds a line that was written at `ms`.

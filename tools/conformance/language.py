@@ -1,9 +1,10 @@
 """The scenario language: what statements there are, and the parser."""
 
 import dataclasses
+import sys
 
 MS_MAX = 10_000_000
-DEPTH_MAX = 200
+DEPTH_MAX = 500
 
 # What follows each verb.  number, limit (a number or `none`), word, name (of a future), names (any
 # number of them), new (a name to bind), task, a|b (a choice), @a|b (something declared as a or b).
@@ -47,6 +48,9 @@ MIDDLE = {"guard": "cleanup", "try": "catch"}
 DECLARATIONS = {"event": 0, "lock": 0, "queue": 1, "semaphore": 1}  # with so many numbers
 
 
+sys.setrecursionlimit(5000)  # for the parser's two calls a block
+
+
 class Malformed(Exception):
     """str() is `line N: why`."""
 
@@ -74,8 +78,13 @@ def parse(text):
 
 
 def _rows(text):
-    for line, row in enumerate(text.split("\n"), 1):
-        words = row.split("#", 1)[0].split()
+    """Words and lines end where Python ends them: at Unicode's blanks and ends of lines, too."""
+    text = text.replace("\r\n", "\n")
+    for line, row in enumerate(text.splitlines(), 1):
+        row = row.split("#", 1)[0]
+        if "\0" in row:
+            raise Malformed(line, "a zero byte")
+        words = row.split()
         if words:
             yield line, words
 

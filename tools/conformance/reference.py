@@ -35,7 +35,7 @@ class Left(Exception):
 
 class Unusable(BaseException):
     """What asyncio has no proper answer to: tasks that await each other, at which it hangs or runs
-    out of stack; and a task that others cannot await any more since it once awaited itself."""
+    out of stack."""
 
 
 def error_word(error):
@@ -144,7 +144,6 @@ class Play:
     def __init__(self, scenario, strict, dice):
         self.tasks = scenario.tasks
         self.dice = dice
-        self.unusable = False
         self.over = False  # a body that is thrown away later does nothing more
         self.lines = []
         self.bound = []  # (path, future)
@@ -296,19 +295,12 @@ class Body:
 
     # using them
 
-    def awaitable(self, name):
-        futures = self.find_all([name])
-        for future in futures:
-            if future._asyncio_future_blocking and not future.done():
-                self.play.unusable = True  # it has awaited itself
-        return futures
-
     async def do_await(self, name):
-        for future in self.awaitable(name):
+        for future in self.find_all([name]):
             self.log(f"got {name} {value_text(await future)}")
 
     async def do_wait_for(self, limit, name):
-        for future in self.awaitable(name):
+        for future in self.find_all([name]):
             value = await asyncio.wait_for(future, seconds(limit))
             self.log(f"got {name} {value_text(value)}")
 
@@ -456,7 +448,7 @@ def trace(scenario, seed=None, interrupted=False, strict=False):
     try:
         loop.run_until_complete(run_main(play))
         loop.run_until_complete(end_left_over(1000 if strict else 1))
-        return UNUSABLE if play.unusable else play.trace()
+        return play.trace()
     except (Unusable, RecursionError):
         return UNUSABLE
     except virtual.NeverEnds:
