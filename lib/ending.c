@@ -155,21 +155,26 @@ static void add_ended(struct sheaf__ended *more, sheaf_future *future)
     more->last = future;
 }
 
+void sheaf__ended_tell(struct sheaf__ended *more)
+{
+    while (more->first) {
+        sheaf_future *ended = more->first;
+        more->first = next_ended(ended);
+        if (!more->first) {
+            more->last = NULL;
+        }
+        sheaf_pool *outside = sheaf__promise_outside(ended);
+        tell_nodes(ended->waiters, ended, more);
+        sheaf__promise_leave_outside(outside);
+        sheaf_release(ended);
+    }
+}
+
 void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future)
 {
     struct sheaf__ended more = {NULL, NULL};
     tell_nodes(list, future, &more);
-    while (more.first) {
-        sheaf_future *ended = more.first;
-        more.first = next_ended(ended);
-        if (!more.first) {
-            more.last = NULL;
-        }
-        sheaf_pool *outside = sheaf__promise_outside(ended);
-        tell_nodes(ended->waiters, ended, &more);
-        sheaf__promise_leave_outside(outside);
-        sheaf_release(ended);
-    }
+    sheaf__ended_tell(&more);
 }
 
 /* Commits the first callback and what follows it.  Requires: LOCK */

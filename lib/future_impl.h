@@ -419,6 +419,9 @@ void sheaf__future_wake_task(sheaf_future *future, const sheaf_future *task, uin
 /* Wakes or notifies the nodes of a detached list, in order. */
 void sheaf__future_wake_nodes(struct sheaf__node *list, sheaf_future *future);
 
+/* The same for the futures that ended in a notification, and those that end with them. */
+void sheaf__ended_tell(struct sheaf__ended *more);
+
 /* The error object of a failed or cancelled future, borrowed; may be NULL.  Requires: done */
 sheaf_error *sheaf__future_error(const sheaf_future *future);
 

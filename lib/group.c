@@ -18,10 +18,15 @@
 
 /* ---------------------------------------------------------------- making and freeing */
 
+static size_t size_of_member(bool by_turns)
+{
+    return sizeof(struct sheaf__group_member) + (by_turns ? sizeof(struct sheaf__turn) : 0);
+}
+
 void sheaf__group_free_member(struct sheaf__group_member *member)
 {
     sheaf_release(member->future);
-    sheaf__free(member, sizeof *member);
+    sheaf__free(member, size_of_member(member->by_turns));
 }
 
 void sheaf__group_drop(struct sheaf__group *group, size_t references)
@@ -178,15 +183,13 @@ static bool settle_member(struct sheaf__group *group, struct sheaf__group_member
     return abort;
 }
 
-static void notify_member(struct sheaf__node *node, sheaf_future *future, struct sheaf__ended *more)
+static void end_member(struct sheaf__group_member *member)
 {
-    struct sheaf__group_member *member = SHEAF__CONTAINER(node, struct sheaf__group_member, node);
     struct sheaf__group *group = member->group;
     bool owner_too = false;
-    (void)more;
     if (counts_as_failure(member)) {
         /* TG23.  Before the group can take note of it. */
-        sheaf__future_mark_looked(future);
+        sheaf__future_mark_looked(member->future);
     }
     sheaf__monitor_enter(&group->monitor);
     bool abort = settle_member(group, member, &owner_too);
@@ -199,6 +202,22 @@ static void notify_member(struct sheaf__node *node, sheaf_future *future, struct
         sheaf__group_free_member(member);
     }
     sheaf__group_drop(group, 1);
+}
+
+static void turn_of_member(struct sheaf__turn *turn, struct sheaf__ended *more)
+{
+    (void)more;
+    end_member(SHEAF__CONTAINER(turn, struct sheaf__group_member, turn));
+}
+
+static void notify_member(struct sheaf__node *node, sheaf_future *future, struct sheaf__ended *more)
+{
+    struct sheaf__group_member *member = SHEAF__CONTAINER(node, struct sheaf__group_member, node);
+    (void)future;
+    (void)more;
+    if (!member->by_turns || !sheaf__turn_take(member->turn)) {
+        end_member(member);
+    }
 }
 
 /* ---------------------------------------------------------------- starting */
@@ -300,7 +319,8 @@ static int start_member(struct sheaf__group *group, struct sheaf__group_member *
 static int spawn_member(struct sheaf__group *group, const sheaf_spawn_options *options,
                         sheaf_fn *fn, void *arg, sheaf_future **future)
 {
-    struct sheaf__group_member *member = sheaf__alloc_zeroed(sizeof *member);
+    sheaf_pool *turns = sheaf__turns_here();
+    struct sheaf__group_member *member = sheaf__alloc_zeroed(size_of_member(turns));
     if (!member) {
         *future = sheaf__spawn_fail(options, arg, SHEAF_NOMEM);
         return SHEAF_NOMEM;
@@ -308,8 +328,12 @@ static int spawn_member(struct sheaf__group *group, const sheaf_spawn_options *o
     member->node.to.notify = notify_member;
     *future = sheaf__task_make(options, fn, arg, &member->node);
     if (sheaf__future_flags(*future) & SHEAF__JOB_STATIC) {
-        sheaf__free(member, sizeof *member);
+        sheaf__free(member, size_of_member(turns));
         return sheaf__future_outcome(*future);
+    }
+    if (turns) {
+        member->by_turns = true;
+        sheaf__turn_init(member->turn, turns, *future, turn_of_member);
     }
     return start_member(group, member, *future);
 }

@@ -15,6 +15,7 @@
 
 #include "lib/future_impl.h"
 #include "lib/monitor.h"
+#include "lib/turn.h"
 
 struct sheaf__group {
     struct sheaf__monitor monitor;
@@ -52,9 +53,11 @@ struct sheaf__group_member {
     struct sheaf__link link; /* in calm, asked or ended */
     struct sheaf__group_member *next_failed;
     size_t index;
-    bool refused; /* its pool was closed: it never was a member */
-    bool failed;  /* on the list of failures */
-    bool kept;    /* in ended */
+    bool refused;              /* its pool was closed: it never was a member */
+    bool failed;               /* on the list of failures */
+    bool kept;                 /* in ended */
+    bool by_turns;             /* const: there is a turn */
+    struct sheaf__turn turn[]; /* in asyncio's order, for its end */
 };
 
 /* The group behind a handle that others may be closing, with a reference; NULL: it is not open. */

@@ -33,6 +33,7 @@
 #include "lib/alloc.h"
 #include "lib/error_impl.h"
 #include "lib/future_impl.h"
+#include "lib/turn.h"
 
 void sheaf__inspect_pass(void)
 {
@@ -102,7 +103,7 @@ static void add_job(struct search *search, struct sheaf__job *job)
 {
     if (sheaf__load_rlx(&job->flags) & SHEAF__JOB_FIBER) {
         add_stack(search, sheaf__load_acq(&sheaf__fiber_of_job(job)->current));
-    } else {
+    } else if (!sheaf__job_is_turn(job)) {
         add_task(search, sheaf__future_of_job(job));
     }
 }

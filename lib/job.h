@@ -1,4 +1,5 @@
-/* What the queues hold: the head of a task that has not started, or of a fiber that is ready.
+/* What the queues hold: the head of a task that has not started, of a fiber that is ready, or, in
+ * asyncio's order, of a turn (lib/turn.h).
  *
  * A job is in at most one queue.  `where` names that queue, so that a task can be taken out of the
  * middle by whoever awaits it; the queue's lock, or ownership of the deque, guards the links.
@@ -23,7 +24,7 @@ enum {
     SHEAF__JOB_FIBER = 1U << 0,     /* a fiber to resume; otherwise a task to start */
     SHEAF__JOB_FRAME = 1U << 1,     /* the record lies in its maker's frame */
     SHEAF__JOB_LONER = 1U << 2,     /* must have a fiber of its own: pinned, or own stack size */
-    SHEAF__JOB_BARE = 1U << 3,      /* no task: a promise */
+    SHEAF__JOB_BARE = 1U << 3,      /* no task: a promise; in a queue a turn */
     SHEAF__JOB_KEEP = 1U << 4,      /* a late result is kept */
     SHEAF__JOB_BY_MEMBER = 1U << 4, /* BARE: failed with a member's cancellation, not cancelled */
     SHEAF__JOB_STATIC = 1U << 5,    /* immortal: never counted, never freed */

@@ -112,6 +112,8 @@ LAYERS = {
         "sleep_impl.h",
         "task.c",
         "timer_future.c",
+        "turn.c",
+        "turn.h",
     ],
     "compose": [
         "barrier.c",

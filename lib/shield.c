@@ -7,6 +7,7 @@
 
 #include "lib/alloc.h"
 #include "lib/future_impl.h"
+#include "lib/turn.h"
 
 struct shield {
     struct sheaf__composed composed; /* its `future` is guarded by lock: NULL once destroyed */
@@ -14,7 +15,14 @@ struct shield {
     sheaf_future *inner; /* const, held */
     struct sheaf__spin lock;
     SHEAF__ATOMIC(uint32_t) parties;
+    bool by_turns;             /* const: there is a turn */
+    struct sheaf__turn turn[]; /* in asyncio's order, for the inner future's end */
 };
+
+static size_t size_of(bool by_turns)
+{
+    return sizeof(struct shield) + (by_turns ? sizeof(struct sheaf__turn) : 0);
+}
 
 /* rest: receives the inner future if that goes, too */
 static void drop_parties(struct shield *shield, uint32_t count, sheaf_future **rest)
@@ -22,8 +30,15 @@ static void drop_parties(struct shield *shield, uint32_t count, sheaf_future **r
     /* acq_rel: the last one sees what the other did. */
     if (sheaf__sub_acq_rel(&shield->parties, count) == count) {
         sheaf__future_unhold_later(shield->inner, rest);
-        sheaf__free(shield, sizeof *shield);
+        sheaf__free(shield, size_of(shield->by_turns));
     }
+}
+
+/* Returns: whether the shield will not be told of the end any more */
+static bool take_back(struct shield *shield)
+{
+    return sheaf__future_take_back(shield->inner, &shield->node) ||
+           (shield->by_turns && sheaf__turn_take_back(shield->turn));
 }
 
 static void destroyed(struct sheaf__composed *composed, sheaf_future **rest)
@@ -32,7 +47,7 @@ static void destroyed(struct sheaf__composed *composed, sheaf_future **rest)
     sheaf__spin_lock(&shield->lock);
     composed->future = NULL;
     sheaf__spin_unlock(&shield->lock);
-    drop_parties(shield, sheaf__future_take_back(shield->inner, &shield->node) ? 2 : 1, rest);
+    drop_parties(shield, take_back(shield) ? 2 : 1, rest);
 }
 
 static sheaf_future *origin(struct sheaf__composed *composed)
@@ -81,20 +96,39 @@ static void copy_outcome(sheaf_future *future, sheaf_future *inner, struct sheaf
     sheaf__future_finish_into(future, status, more);
 }
 
-static void notify(struct sheaf__node *node, sheaf_future *inner, struct sheaf__ended *more)
+static void end_shield(struct shield *shield, struct sheaf__ended *more)
 {
-    struct shield *shield = SHEAF__CONTAINER(node, struct shield, node);
     sheaf_future *future = get_future(shield), *rest = NULL;
     if (future) {
-        copy_outcome(future, inner, more);
+        copy_outcome(future, shield->inner, more);
         sheaf_release(future);
     }
     drop_parties(shield, 1, &rest);
     sheaf__future_unhold_all(rest);
 }
 
-static sheaf_future *fill_shield(struct shield *shield, sheaf_future *future, sheaf_future *inner)
+static void come(struct sheaf__turn *turn, struct sheaf__ended *more)
 {
+    end_shield(SHEAF__CONTAINER(turn, struct shield, turn), more);
+}
+
+static void notify(struct sheaf__node *node, sheaf_future *inner, struct sheaf__ended *more)
+{
+    struct shield *shield = SHEAF__CONTAINER(node, struct shield, node);
+    (void)inner;
+    if (!shield->by_turns || !sheaf__turn_take(shield->turn)) {
+        end_shield(shield, more);
+    }
+}
+
+/* turns: the pool that the shield takes its turn in, or NULL */
+static sheaf_future *fill_shield(struct shield *shield, sheaf_future *future, sheaf_future *inner,
+                                 sheaf_pool *turns)
+{
+    if (turns) {
+        shield->by_turns = true;
+        sheaf__turn_init(shield->turn, turns, inner, come);
+    }
     shield->composed.ops = &shield_ops;
     shield->composed.future = future;
     shield->node.to.notify = notify;
@@ -105,7 +139,7 @@ static sheaf_future *fill_shield(struct shield *shield, sheaf_future *future, sh
     if (!sheaf__future_register(inner, &shield->node)) {
         /* It ended just now. */
         struct sheaf__ended none = {NULL, NULL};
-        notify(&shield->node, inner, &none);
+        end_shield(shield, &none);
     }
     return future;
 }
@@ -116,13 +150,14 @@ static sheaf_future *new_shield(sheaf_future *inner)
     /* The inner one's, so that who waits for it is known to wait for that pool. */
     sheaf_pool *pool = sheaf__future_pool(inner);
     pool = pool ? pool : sheaf_pool_default(); /* a frame's, on a plain thread */
-    struct shield *shield = pool ? sheaf__alloc_zeroed(sizeof *shield) : NULL;
+    sheaf_pool *turns = sheaf__turns_here();
+    struct shield *shield = pool ? sheaf__alloc_zeroed(size_of(turns)) : NULL;
     sheaf_future *future = shield ? sheaf__future_new_bare(pool) : NULL;
     if (!future) {
-        sheaf__free(shield, sizeof *shield);
+        sheaf__free(shield, size_of(turns));
         return sheaf__future_failed(SHEAF_NOMEM);
     }
-    return fill_shield(shield, future, inner);
+    return fill_shield(shield, future, inner, turns);
 }
 
 sheaf_future *sheaf_shield(sheaf_future *future)

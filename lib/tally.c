@@ -19,19 +19,49 @@ bool sheaf__futures_valid(sheaf_future *const *futures, size_t count)
 
 /* ---------------------------------------------------------------- making and freeing */
 
-static size_t size_of(size_t count, size_t extra_size)
+/* Where the turns would begin. */
+static size_t size_without_turns(size_t count, size_t extra_size)
 {
-    return sizeof(struct sheaf__tally) + count * sizeof(struct sheaf__member) + extra_size;
+    const size_t whole = sizeof(max_align_t);
+    size_t size = sizeof(struct sheaf__tally) + count * sizeof(struct sheaf__member) + extra_size;
+    return (size + whole - 1) / whole * whole;
+}
+
+static size_t size_of(size_t count, size_t extra_size, bool turns)
+{
+    return size_without_turns(count, extra_size) +
+           (turns ? count * sizeof(struct sheaf__member_turn) : 0);
 }
 
 static void notify_member(struct sheaf__node *node, sheaf_future *future,
                           struct sheaf__ended *more);
+static void turn_of_member(struct sheaf__turn *turn, struct sheaf__ended *more);
+
+/* Requires: room for them behind the rest */
+static void add_turns(struct sheaf__tally *tally, sheaf_pool *pool)
+{
+    void *room = (char *)tally + size_without_turns(tally->count, tally->extra_size);
+    tally->turns = room;
+    for (size_t i = 0; i < tally->count; i++) {
+        struct sheaf__member *member = &tally->members[i];
+        sheaf__turn_init(&tally->turns[i].turn, pool, member->future, turn_of_member);
+        tally->turns[i].member = member;
+    }
+}
+
+/* The member's turn, or NULL. */
+static struct sheaf__turn *turn_for(const struct sheaf__member *member)
+{
+    struct sheaf__tally *tally = member->tally;
+    return tally->turns ? &tally->turns[member - tally->members].turn : NULL;
+}
 
 struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count,
                                       enum sheaf__rule rule, const struct sheaf__tally_ops *ops,
                                       size_t extra_size)
 {
-    struct sheaf__tally *tally = sheaf__alloc_zeroed(size_of(count, extra_size));
+    sheaf_pool *turns = sheaf__turns_here();
+    struct sheaf__tally *tally = sheaf__alloc_zeroed(size_of(count, extra_size, turns != NULL));
     if (!tally) {
         return NULL;
     }
@@ -49,6 +79,9 @@ struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count
         sheaf__monitor_concern(&tally->monitor, sheaf__future_pool(futures[i]));
         sheaf__future_hold(futures[i]); /* a frame's too: its join waits for the end of that */
     }
+    if (turns) {
+        add_turns(tally, turns);
+    }
     return tally;
 }
 
@@ -57,7 +90,7 @@ static void free_tally(struct sheaf__tally *tally, sheaf_future **rest)
     for (size_t i = 0; i < tally->count; i++) {
         sheaf__future_unhold_later(tally->members[i].future, rest);
     }
-    sheaf__free(tally, size_of(tally->count, tally->extra_size));
+    sheaf__free(tally, size_of(tally->count, tally->extra_size, tally->turns != NULL));
 }
 
 /* rest: receives members that go with the tally */
@@ -158,13 +191,26 @@ static void note(struct sheaf__member *member, struct sheaf__ended *more)
     }
 }
 
+static void note_listed(struct sheaf__member *member, struct sheaf__ended *more)
+{
+    struct sheaf__tally *tally = member->tally;
+    note(member, more);
+    drop_references(tally, 1);
+}
+
+static void turn_of_member(struct sheaf__turn *turn, struct sheaf__ended *more)
+{
+    note_listed(SHEAF__CONTAINER(turn, struct sheaf__member_turn, turn)->member, more);
+}
+
 static void notify_member(struct sheaf__node *node, sheaf_future *future, struct sheaf__ended *more)
 {
     struct sheaf__member *member = SHEAF__CONTAINER(node, struct sheaf__member, node);
-    struct sheaf__tally *tally = member->tally;
+    struct sheaf__turn *turn = turn_for(member);
     (void)future;
-    note(member, more);
-    drop_references(tally, 1);
+    if (!turn || !sheaf__turn_take(turn)) {
+        note_listed(member, more);
+    }
 }
 
 /* Notes the members that are done.  Returns: how many */
@@ -268,12 +314,20 @@ void sheaf__tally_mark_looked(struct sheaf__tally *tally, bool to_come)
     }
 }
 
+/* Returns: whether the member's end will not be noted any more */
+static bool take_back(struct sheaf__member *member)
+{
+    struct sheaf__turn *turn = turn_for(member);
+    return sheaf__future_take_back(member->future, &member->node) ||
+           (turn && sheaf__turn_take_back(turn));
+}
+
 void sheaf__tally_leave_into(struct sheaf__tally *tally, sheaf_future **rest)
 {
     size_t references = 1;
     for (size_t i = 0; i < tally->count; i++) {
         struct sheaf__member *member = &tally->members[i];
-        references += member->listed && sheaf__future_take_back(member->future, &member->node);
+        references += member->listed && take_back(member);
     }
     drop_references_into(tally, references, rest);
 }

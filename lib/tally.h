@@ -21,6 +21,7 @@
 
 #include "lib/future_impl.h"
 #include "lib/monitor.h"
+#include "lib/turn.h"
 
 /* When a tally is decided.  Each rule also when every member has ended. */
 enum sheaf__rule {
@@ -43,6 +44,12 @@ struct sheaf__member {
     bool told;                       /* the owner's */
 };
 
+/* In asyncio's order: the place in the queue at which the end of a member is noted. */
+struct sheaf__member_turn {
+    struct sheaf__turn turn;
+    struct sheaf__member *member; /* const */
+};
+
 struct sheaf__tally_ops {
     /* Called once each, with no lock held, by whoever brings it about; may be NULL.
      *   more  for futures that are ended there; NULL when no notification is under way */
@@ -57,6 +64,7 @@ struct sheaf__tally {
     const struct sheaf__tally_ops *ops; /* const; may be NULL */
     size_t count;                       /* const */
     size_t extra_size;                  /* const: bytes of the owner's behind the members */
+    struct sheaf__member_turn *turns;   /* const: one a member; NULL: ends are noted at once */
     bool each;                          /* const: every end is waited for, not only the decision */
     enum sheaf__rule rule;              /* const */
     SHEAF__ATOMIC(size_t) references;   /* the owner's, and one for each node that may be told */

@@ -9,6 +9,7 @@
 #include "lib/guest.h"
 #include "lib/inspect.h"
 #include "lib/options.h"
+#include "lib/turn.h"
 
 #define STACK_SIZE_MAX ((size_t)1 << 30)
 #define SPAWN_FLAGS ((unsigned)(SHEAF_SPAWN_PIN | SHEAF_SPAWN_KEEP_LATE_RESULT))
@@ -71,8 +72,13 @@ sheaf_future *sheaf__spawn_fail(const sheaf_spawn_options *options, void *arg, i
     return sheaf__future_failed(status);
 }
 
+/* A turn is refused to nobody: what it tells has happened. */
 static void refuse_task(struct sheaf_pool *pool, struct sheaf__job *job, int status)
 {
+    if (sheaf__job_is_turn(job)) {
+        sheaf__turn_come(job);
+        return;
+    }
     sheaf_future *task = sheaf__future_of_job(job);
     if (sheaf__task_is_drain(task)) {
         sheaf__drain_run_here(task);
@@ -100,17 +106,27 @@ static bool prepare_loner(struct sheaf__worker *worker, sheaf_future *task)
     return true;
 }
 
+/* What is not a task to start like most.  Returns: whether the caller goes on to run it */
+static bool prepare_odd(struct sheaf__worker *worker, struct sheaf__job *job)
+{
+    if (sheaf__job_is_turn(job)) {
+        sheaf__turn_come(job);
+        return false;
+    }
+    return prepare_loner(worker, sheaf__future_of_job(job));
+}
+
 static void run_task(struct sheaf__worker *worker, struct sheaf__job *job)
 {
-    sheaf_future *task = sheaf__future_of_job(job);
-    bool loner = sheaf__future_flags(task) & SHEAF__JOB_LONER;
-    if (loner && !prepare_loner(worker, task)) {
+    bool odd = sheaf__load_rlx(&job->flags) & (SHEAF__JOB_LONER | SHEAF__JOB_BARE);
+    if (odd && !prepare_odd(worker, job)) {
         return;
     }
+    sheaf_future *task = sheaf__future_of_job(job);
     worker = sheaf__call_body(worker, NULL, task);
     /* The task may be gone from here on. */
     sheaf__count_rel(&worker->counts.ran);
-    if (loner) {
+    if (odd) {
         sheaf__worker_pin(worker, false);
     }
 }

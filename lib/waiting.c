@@ -4,6 +4,7 @@
 
 #include "lib/future_impl.h"
 #include "lib/tally.h"
+#include "lib/turn.h"
 #include "lib/waiting.h"
 
 static int rule_for(sheaf_when when, enum sheaf__rule *rule)
@@ -66,6 +67,9 @@ int sheaf__cancel_and_join(sheaf_future *const *futures, size_t count, sheaf_ori
 int sheaf__give_way(void)
 {
     int status = sheaf_yield();
+    if (status == SHEAF_OK && sheaf__turns_here()) {
+        status = sheaf_yield();
+    }
     return status == SHEAF_NOTASK ? SHEAF_OK : status;
 }
 

@@ -16,7 +16,8 @@ sheaf_pool *sheaf__clock_of(sheaf_future *const *futures, size_t count);
 /* Whether each of so many calls is a function or a future. */
 bool sheaf__calls_valid(const sheaf_call *calls, size_t count);
 
-/* Lets the others run once, where a wait has nothing to wait for but suspends all the same (W9).
+/* Lets the others run once, where a wait has nothing to wait for but suspends all the same (W9); in
+ * asyncio's order twice, as in asyncio: the ends take a turn, then the caller does.
  * Returns: SHEAF_OK, on a plain thread too; SHEAF_CANCELLED */
 int sheaf__give_way(void);
 

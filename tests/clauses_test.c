@@ -191,6 +191,7 @@ static int a_gathers_error_is_reported_and_its_cancellation_is_not(void *arg, sh
     sheaf_future *cancelled = sheaf_gather_future(&members[1], 1, SHEAF_GATHER_RAISE);
     EXPECT_INT(sheaf_reject(members[0], EIO, "unread"), SHEAF_OK);
     EXPECT(sheaf_cancel(members[1]));
+    fixture_turns(1);
     EXPECT_INT(sheaf_future_status(fails), EIO);
     EXPECT_INT(sheaf_future_status(cancelled), SHEAF_CANCELLED);
     EXPECT(!sheaf_cancelled(cancelled));
@@ -302,6 +303,7 @@ static int a_request_to_who_awaits_a_gather_beats_its_end(void *arg, sheaf_value
     sheaf_future *task = start(&awaits);
     settle();
     EXPECT_INT(sheaf_resolve(promise, number(8)), SHEAF_OK);
+    fixture_turns(1);
     EXPECT(sheaf_done(awaits.awaited));
     EXPECT(sheaf_cancel(task));
     expect_end(task, SHEAF_CANCELLED);

@@ -65,6 +65,7 @@ static int a_row_of_failures_takes_little_stack(void *arg, sheaf_value *result)
         gathers[i] = sheaf_gather_future(promises + i, 2, SHEAF_GATHER_CANCEL);
     }
     EXPECT(sheaf_cancel(promises[0]));
+    fixture_turns((unsigned)count + 1);
     EXPECT(sheaf_cancelled(promises[count]));
     EXPECT_INT(sheaf_future_status(gathers[count - 1]), SHEAF_CANCELLED);
     sheaf_release_all(gathers, count);

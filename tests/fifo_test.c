@@ -257,6 +257,208 @@ static int sleepers_wake_by_deadline_and_then_by_creation(void *arg, sheaf_value
     return SHEAF_OK;
 }
 
+/* ---------------------------------------------------------------- turns of those who count ends */
+
+/* Waits for a future in one way. */
+struct way {
+    const char *name;
+    int (*wait)(sheaf_future *future);
+    sheaf_future *future;
+};
+
+static int by_await(sheaf_future *future)
+{
+    return sheaf_await(future, NULL);
+}
+
+static int by_gather(sheaf_future *future)
+{
+    return sheaf_gather(&future, 1, 0, NULL, NULL);
+}
+
+static int by_gather_of_gather(sheaf_future *future)
+{
+    sheaf_future *inner = sheaf_gather_future(&future, 1, 0);
+    int status = sheaf_gather(&inner, 1, 0, NULL, NULL);
+    sheaf_release(inner);
+    return status;
+}
+
+static int by_shield(sheaf_future *future)
+{
+    return sheaf_await_shielded(future, NULL);
+}
+
+static int by_wait(sheaf_future *future)
+{
+    return sheaf_wait(&future, 1, SHEAF_ALL_COMPLETED, SHEAF_FOREVER, NULL);
+}
+
+static int by_each(sheaf_future *future)
+{
+    sheaf_each *each;
+    sheaf_future *next;
+    SHEAF_TRY(sheaf_each_open(&future, 1, SHEAF_FOREVER, &each));
+    int status = sheaf_each_next(each, &next);
+    sheaf_each_close(each);
+    return status;
+}
+
+static int await_it(void *arg, sheaf_value *result)
+{
+    return sheaf_await(arg, result);
+}
+
+static int by_group(sheaf_future *future)
+{
+    sheaf_group group;
+    SHEAF_TRY(sheaf_group_open(&group, NULL));
+    return sheaf_group_close(&group, sheaf_group_start(&group, await_it, future));
+}
+
+static int by_limit(sheaf_future *future)
+{
+    return sheaf_wait_for(future, SHEAF_MS(1000), NULL);
+}
+
+static int wait_this_way(void *arg, sheaf_value *result)
+{
+    const struct way *way = arg;
+    (void)result;
+    int status = way->wait(way->future);
+    NOTE("%s", way->name);
+    return status;
+}
+
+/* Who waits for a promise begins, the promise is resolved, another task takes turns. */
+static void play_way(const struct way *given)
+{
+    struct way way = *given;
+    struct player other = {.name = "", .turns = 4};
+    sheaf_future *tasks[2];
+    way.future = sheaf_promise(NULL);
+    tasks[0] = sheaf_spawn(wait_this_way, &way);
+    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    EXPECT_INT(sheaf_resolve(way.future, (sheaf_value){0}), SHEAF_OK);
+    tasks[1] = sheaf_spawn(note_turns, &other);
+    join_all(tasks, 2);
+    sheaf_release(way.future);
+}
+
+/* P19 */
+static int every_way_to_wait_takes_its_turns(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    static const struct way ways[] = {
+        {.name = "await", .wait = by_await},
+        {.name = "limit", .wait = by_limit},
+        {.name = "gather", .wait = by_gather},
+        {.name = "shield", .wait = by_shield},
+        {.name = "wait", .wait = by_wait},
+        {.name = "each", .wait = by_each},
+        {.name = "gather2", .wait = by_gather_of_gather},
+        {.name = "group", .wait = by_group},
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        play_way(&ways[i]);
+    }
+    EXPECT_NOTES("await 0 1 2 3 limit 0 1 2 3 0 gather 1 2 3 0 shield 1 2 3 0 wait 1 2 3 "
+                 "0 each 1 2 3 0 1 gather2 2 3 0 1 group 2 3");
+    return SHEAF_OK;
+}
+
+/* W9, A1: two turns where there is nothing to wait for; a gather of what is done is done. */
+static int a_wait_for_what_is_done_takes_its_turns_too(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    static const struct way ways[] = {{.name = "wait", .wait = by_wait},
+                                      {.name = "each", .wait = by_each},
+                                      {.name = "gather", .wait = by_gather}};
+    sheaf_future *p = sheaf_promise(NULL);
+    EXPECT_INT(sheaf_resolve(p, (sheaf_value){0}), SHEAF_OK);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        struct player other = {.name = "", .turns = 3};
+        sheaf_future *task = sheaf_spawn(note_turns, &other);
+        EXPECT_INT(ways[i].wait(p), SHEAF_OK);
+        NOTE("%s", ways[i].name);
+        join_all(&task, 1);
+    }
+    EXPECT_NOTES("0 1 wait 2 0 1 each 2 gather 0 1 2");
+    sheaf_release(p);
+    return SHEAF_OK;
+}
+
+/* G15, SH5: between the end of a member and the turn of who counts it. */
+static int a_request_can_come_before_the_turn(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_future *p = sheaf_promise(NULL), *q = sheaf_promise(NULL);
+    sheaf_future *both[2] = {p, q};
+    sheaf_future *one = sheaf_gather_future(&p, 1, 0);
+    sheaf_future *two = sheaf_gather_future(both, 2, 0);
+    sheaf_future *shield = sheaf_shield(p);
+    EXPECT_INT(sheaf_reject(p, 7, NULL), SHEAF_OK);
+    EXPECT(!sheaf_done(one) && !sheaf_done(two) && !sheaf_done(shield));
+    EXPECT(!sheaf_cancel(one));
+    EXPECT(sheaf_cancel(two));
+    EXPECT(sheaf_cancel(shield));
+    EXPECT(sheaf_cancelled(q) && sheaf_cancelled(shield));
+    EXPECT(!sheaf_done(one) && !sheaf_done(two));
+    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    EXPECT(sheaf_done(one) && sheaf_done(two));
+    EXPECT_INT(sheaf_await(one, NULL), 7);
+    EXPECT_INT(sheaf_await(two, NULL), 7);
+    sheaf_future *all[] = {p, q, one, two, shield};
+    sheaf_release_all(all, sizeof all / sizeof all[0]);
+    return SHEAF_OK;
+}
+
+/* What waits for its turn when nobody wants it any more. */
+static int a_turn_is_given_up_with_who_wanted_it(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_future *p = sheaf_promise(NULL);
+    struct player framed = {.name = "framed"};
+    sheaf_task frame;
+    sheaf_future *gather = sheaf_gather_future(&p, 1, 0);
+    sheaf_future *shield = sheaf_shield(p);
+    sheaf_future *task = sheaf_task_spawn(&frame, note_name, &framed);
+    EXPECT_INT(sheaf_resolve(p, (sheaf_value){0}), SHEAF_OK);
+    sheaf_release(gather);
+    sheaf_release(shield);
+    EXPECT_INT(sheaf_wait_flags(&task, 1, SHEAF_ALL_COMPLETED, 0, NULL, NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_task_join(&frame, NULL), SHEAF_OK);
+    sheaf_release(p);
+    EXPECT_NOTES("framed");
+    return SHEAF_OK;
+}
+
+/* The pool ends with turns in its queue: they come all the same. */
+static int leave_turns(void *arg, sheaf_value *result)
+{
+    sheaf_future **kept = arg;
+    (void)result;
+    sheaf_future *p = sheaf_promise(NULL);
+    kept[0] = sheaf_gather_future(&p, 1, 0);
+    kept[1] = sheaf_shield(kept[0]);
+    sheaf_reject(p, 5, NULL);
+    sheaf_release(p);
+    return SHEAF_OK;
+}
+
+static void turns_come_at_the_end_of_the_pool_too(struct fixture *f)
+{
+    sheaf_future *kept[2];
+    (void)f;
+    EXPECT_INT(sheaf_run(SHEAF_OPTIONS(.workers = 1, .schedule = SHEAF_SCHEDULE_FIFO), leave_turns,
+                         kept, NULL),
+               SHEAF_OK);
+    EXPECT(sheaf_done(kept[0]) && sheaf_done(kept[1]));
+    EXPECT_INT(sheaf_join(kept[0], NULL), 5);
+    EXPECT_INT(sheaf_join(kept[1], NULL), 5);
+}
+
 /* ---------------------------------------------------------------- seeds */
 
 enum { NOTES_LENGTH = 600 };
@@ -331,6 +533,11 @@ static const struct fixture_test tests[] = {
     TASK_TEST_ON(MODE_FIFO, an_awaited_task_waits_for_its_turn),
     TASK_TEST_ON(MODE_FIFO, a_cancelled_task_ends_at_its_turn),
     TASK_TEST_ON(MODE_FIFO, sleepers_wake_by_deadline_and_then_by_creation),
+    TASK_TEST_ON(MODE_FIFO, every_way_to_wait_takes_its_turns),
+    TASK_TEST_ON(MODE_FIFO, a_wait_for_what_is_done_takes_its_turns_too),
+    TASK_TEST_ON(MODE_FIFO, a_request_can_come_before_the_turn),
+    TASK_TEST_ON(MODE_FIFO, a_turn_is_given_up_with_who_wanted_it),
+    POOL_TEST_ON(MODE_FIFO, turns_come_at_the_end_of_the_pool_too),
     POOL_TEST_ON(MODE_SEEDED, a_seed_reproduces_its_schedule),
     POOL_TEST_ON(MODE_SEEDED, small_seeds_differ_too),
 };

@@ -49,13 +49,16 @@ static void let_the_second_fail(struct fixture *f, unsigned flags)
     sheaf_future *gather = sheaf_gather_future(p, FOUR, flags);
     EXPECT(!sheaf_done(gather));
     EXPECT_INT(sheaf_reject(p[1], EIO, "first"), SHEAF_OK);
+    fixture_turns(2);
     EXPECT_INT(sheaf_done(gather), !joins(flags) || stops(flags));
     EXPECT_INT(sheaf_cancelled(p[0]), stops(flags));
     EXPECT_INT(sheaf_cancelled(p[3]), stops(flags));
     end_if_pending(p[0], SHEAF_OK);
     end_if_pending(p[2], EPIPE);
+    fixture_turns(1);
     EXPECT_INT(sheaf_done(gather), !joins(flags) || stops(flags));
     end_if_pending(p[3], SHEAF_CANCELLED);
+    fixture_turns(1);
     EXPECT(sheaf_done(gather));
     EXPECT(!sheaf_cancelled(gather));
     sheaf_value value = {0};
@@ -115,6 +118,7 @@ static int each_combination_of_flags_passes_a_request_on(void *arg, sheaf_value 
         sheaf_future *gather = sheaf_gather_future(p, FOUR, flags);
         EXPECT_INT(sheaf_resolve(p[3], number(1)), SHEAF_OK);
         EXPECT(sheaf_cancel_message(gather, "enough"));
+        fixture_turns(1);
         EXPECT(sheaf_done(gather) && !sheaf_cancelled(gather));
         EXPECT(!sheaf_cancel(gather));
         EXPECT_INT(sheaf_await(gather, NULL), SHEAF_CANCELLED);

@@ -47,6 +47,7 @@ static int every_outcome_comes_through(void *arg, sheaf_value *result)
         sheaf_future *shield = sheaf_shield(promise), *second = sheaf_shield(shield);
         EXPECT(shield != promise && !sheaf_done(second));
         end_with(promise, codes[i]);
+        fixture_turns(2);
         EXPECT(sheaf_done(shield) && sheaf_done(second));
         EXPECT_INT(sheaf_cancelled(second), codes[i] == SHEAF_CANCELLED);
         EXPECT_INT(sheaf_future_status(second), codes[i]);
@@ -69,6 +70,7 @@ static int a_failed_gather_is_no_cancelled_shield(void *arg, sheaf_value *result
     sheaf_future *promise = sheaf_promise(NULL);
     sheaf_future *gather = sheaf_gather_future(&promise, 1, 0), *shield = sheaf_shield(gather);
     EXPECT(sheaf_cancel(promise));
+    fixture_turns(2);
     EXPECT_INT(sheaf_future_status(shield), SHEAF_CANCELLED);
     EXPECT(!sheaf_cancelled(shield) && !sheaf_cancelled(gather));
     sheaf_release(gather);
@@ -143,6 +145,7 @@ static int a_value_is_taken_once_through_shields_too(void *arg, sheaf_value *res
         all[1] = sheaf_shield(all[0]);
         all[2] = sheaf_shield(all[1]);
         EXPECT_INT(sheaf_resolve(all[0], number(6)), SHEAF_OK);
+        fixture_turns(2);
         sheaf_value value = {0};
         EXPECT_INT(sheaf_take(all[from], &value), SHEAF_OK);
         EXPECT_INT(value.i64, 6);

@@ -256,8 +256,18 @@ static void restore_crash_actions(void)
     }
 }
 
+static bool takes_turns; /* the running test's mode keeps asyncio's order */
+
+void fixture_turns(unsigned turns)
+{
+    for (unsigned i = 0; i < turns && takes_turns; i++) {
+        EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    }
+}
+
 static void run_body(struct fixture *f, const struct fixture_test *test)
 {
+    takes_turns = f->mode->schedule == SHEAF_SCHEDULE_FIFO;
     if (test->task) {
         sheaf_future *root = sheaf_spawn_on(f->pool, test->task, f);
         EXPECT_INT(sheaf_join(root, NULL), SHEAF_OK);

@@ -143,6 +143,10 @@ int fixture_rest(sheaf_future *awaited, sheaf_value *value);
  * Context:  task */
 void fixture_settle(unsigned long count);
 
+/* In asyncio's order what stands for a future hears of its end a turn later: lets that many turns
+ * pass.  In the other modes it has heard, and nothing happens.  Context: task */
+void fixture_turns(unsigned turns);
+
 /* Closes the fixture's pool before the end of the test.  Context: the test's thread */
 void fixture_close(struct fixture *f);
 
