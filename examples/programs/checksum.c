@@ -199,7 +199,7 @@ int main(int argc, char **argv)
         {"jobs", required_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
     struct list list = {0};
     int option;
-    while ((option = getopt_long(argc, argv, "j:h", options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, "j:h", options)) != -1) {
         if (option == 'h') {
             return cli_help(usage);
         }

@@ -15,6 +15,12 @@ static struct {
     bool drawn;
 } terminal = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+int cli_option(int argc, char **argv, const char *letters, const struct option *options)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): see the header */
+    return getopt_long(argc, argv, letters, options, NULL);
+}
+
 bool cli_number(const char *option, const char *text, long least, long most, long *number)
 {
     char *end;

@@ -1,10 +1,11 @@
 /* What the programs of this folder have in common: numbers among their arguments, their messages,
  * and the line on the terminal that tells how far they are.
  *
- * All but cli_number() may be called by several tasks at once; none of it suspends. */
+ * All that write may be called by several tasks at once; none of it suspends. */
 #ifndef EXAMPLES_PROGRAMS_CLI_H
 #define EXAMPLES_PROGRAMS_CLI_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -12,6 +13,10 @@
 
 /* Exit code for arguments that make no sense. */
 enum { CLI_MISUSE = 2 };
+
+/* The next option, by the rules of getopt_long(); `optarg` and `optind` are set.  Only main() calls
+ * it, before there are other threads. */
+int cli_option(int argc, char **argv, const char *letters, const struct option *options);
 
 /* Reads a whole number.  Returns: whether it is one within bounds; if not it has been told. */
 bool cli_number(const char *option, const char *text, long least, long most, long *number);

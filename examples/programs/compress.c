@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     char *only_input[] = {input, NULL};
     struct settings settings = {.level = 6};
     int option;
-    while ((option = getopt_long(argc, argv, "123456789cfkp:h", options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, "123456789cfkp:h", options)) != -1) {
         if (option == 'h') {
             return cli_help(usage);
         }

@@ -57,10 +57,12 @@ static void render_pixel(const struct picture *picture, long x, long y, uint8_t 
     struct colour sum = {{0, 0, 0}};
     long points = picture->antialias * picture->antialias;
     for (long i = 0; i < points; i++) {
-        double offset_x = ((double)(i % picture->antialias) + 0.5) / (double)picture->antialias;
-        double offset_y = ((double)(i / picture->antialias) + 0.5) / (double)picture->antialias;
-        double re = picture->re + step * ((double)(x - picture->width / 2) + offset_x);
-        double im = picture->im - step * ((double)(y - picture->height / 2) + offset_y);
+        long column = i % picture->antialias;
+        long row = i / picture->antialias;
+        double right = (double)x + ((double)column + 0.5) / (double)picture->antialias;
+        double down = (double)y + ((double)row + 0.5) / (double)picture->antialias;
+        double re = picture->re + step * (right - (double)picture->width / 2);
+        double im = picture->im - step * (down - (double)picture->height / 2);
         struct colour colour = fractal_colour(re, im, picture->iterations);
         for (int c = 0; c < CHANNELS; c++) {
             sum.part[c] += colour.part[c];
@@ -205,7 +207,7 @@ int main(int argc, char **argv)
                               .iterations = 2000,
                               .antialias = 2};
     int option;
-    while ((option = getopt_long(argc, argv, "o:s:c:z:i:a:j:h", options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, "o:s:c:z:i:a:j:h", options)) != -1) {
         if (option == 'h') {
             return cli_help(usage);
         }

@@ -26,5 +26,5 @@ grep -q '^mandelbrot: ' err || fail "a full disk: $(cat err)"
 # Ctrl-C ends it in the middle of a row, and no file is left.
 # shellcheck disable=SC2016
 expect_interrupt 'grep -q "^SigCgt:.*[2367abef]$" "/proc/$pid/status"' \
-    --size=30000x20000 --antialias=16 --zoom=2 -o late.png
+    --size=3000x2000 --antialias=16 --zoom=2 -o late.png
 [ ! -e late.png ] || fail "there is a file"

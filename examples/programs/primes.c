@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "sieve.h"
@@ -25,7 +26,7 @@ static const char usage[] =
     "\n"
     "The exit status is 0, 1 if something failed, 2 for wrong arguments, 130 after Ctrl-C.\n";
 
-enum { UNKNOWN = -1 };
+enum { UNKNOWN = -1, LINE_SIZE = 64 };
 
 static const long limit_max = 10000000000000;
 
@@ -60,6 +61,21 @@ static int count_segments(void *context, size_t begin, size_t end)
 
 /* ---------------------------------------------------------------- state */
 
+/* Returns: whether the line is one of the state file's */
+static bool read_segment(struct count *count, const char *line)
+{
+    char *middle;
+    char *end;
+    uint64_t segment = strtoull(line, &middle, 10);
+    long primes = strtol(middle, &end, 10);
+    if (middle == line || end == middle || *end != '\n' || segment >= count->segments ||
+        primes < 0 || primes > SEGMENT) {
+        return false;
+    }
+    count->primes[segment] = (int32_t)primes;
+    return true;
+}
+
 /* The file has the limit in its first line, then a line for each finished segment: its number and
  * how many primes it has.  A file that is not there knows nothing.
  *
@@ -70,19 +86,16 @@ static int read_state(struct count *count)
     if (!file) {
         return errno == ENOENT ? SHEAF_OK : errno;
     }
-    uint64_t limit = 0;
-    uint64_t segment;
-    int32_t primes;
-    int fields = fscanf(file, "primes below %" SCNu64, &limit) == 1 ? 2 : 0;
-    while (fields == 2 && (fields = fscanf(file, "%" SCNu64 "%" SCNd32, &segment, &primes)) == 2) {
-        if (segment >= count->segments || primes < 0 || primes > SEGMENT) {
-            fields = 0;
-        } else {
-            count->primes[segment] = primes;
-        }
+    char head[LINE_SIZE];
+    char line[LINE_SIZE];
+    snprintf(head, sizeof head, "primes below %" PRIu64 "\n", count->limit);
+    bool is_well = fgets(line, sizeof line, file) && strcmp(line, head) == 0;
+    while (is_well && fgets(line, sizeof line, file)) {
+        is_well = read_segment(count, line);
     }
+    bool failed = ferror(file);
     fclose(file);
-    return fields == EOF && limit == count->limit ? SHEAF_OK : EINVAL;
+    return failed ? EIO : is_well ? SHEAF_OK : EINVAL;
 }
 
 /* The old file is there until the new one is complete. */
@@ -122,7 +135,7 @@ static int run(void *arg, sheaf_value *result)
 }
 
 /* Tells what is wrong with the state file. */
-static bool is_well(struct count *count, int status)
+static bool is_fine(struct count *count, int status)
 {
     if (status != SHEAF_OK) {
         cli_complain("%s: %s", count->state,
@@ -164,12 +177,12 @@ static int count_primes(struct count *count)
     SHEAF_TRY(sieve_open(&count->sieve, count->limit));
     /* It is written at once, to know now whether that is possible. */
     if (count->state &&
-        !(is_well(count, read_state(count)) && is_well(count, write_state(count)))) {
+        !(is_fine(count, read_state(count)) && is_fine(count, write_state(count)))) {
         return SHEAF_OK;
     }
     int status = sheaf_run(SHEAF_OPTIONS(.workers = (int)count->jobs, .flags = SHEAF_RUN_SIGINT),
                            run, count, NULL);
-    bool kept = count->state && is_well(count, write_state(count));
+    bool kept = count->state && is_fine(count, write_state(count));
     tell(count, status, kept);
     return status;
 }
@@ -183,7 +196,7 @@ int main(int argc, char **argv)
     struct count count = {0};
     long limit;
     int option;
-    while ((option = getopt_long(argc, argv, "s:j:h", options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, "s:j:h", options)) != -1) {
         if (option == 'h') {
             return cli_help(usage);
         }
