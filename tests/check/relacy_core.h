@@ -152,6 +152,7 @@ inline void make_pool(unsigned workers)
         worker->pool = pool;
         worker->index = (uint16_t)i;
         worker->plain_spawns = true;
+        worker->calls = true;
         sheaf__deque_init(&worker->deque, (uint16_t)i);
         fibers[i] = make<struct sheaf__fiber>();
         fibers[i]->pool = pool;
