@@ -43,6 +43,36 @@ ABOUT = {
 }
 DEPTH_MAX = 4
 
+# Short passages at which implementations go wrong, chosen as often as one statement in eight.
+# x, y: names bound before; p, n: new ones; way: a wait for the name after it; ms: a length.
+PASSAGES = [
+    "cancel {x}; cancel {x}; await {x}",
+    "cancel {x}; try;  {way} {x}; catch; end",
+    "cancel_me; absorb;  {way} {x}; end; cancelling",
+    "cancel_me; cancel_me; uncancel; absorb;  yield; end; uncancel; uncancel",
+    "shield {n} {x}; absorb;  timeout {ms};   await {n};  end; end; cancel {n}",
+    "gather {n} raise {x} {y} {x}; cancel {n}; {way} {n}",
+    "promise {p}; gather {n} raise {p}; resolve {p} 5; cancel_me; absorb;  {way} {n}; end",
+    "promise {p}; shield {n} {p}; reject {p} e; cancel {n}; try;  {way} {n}; catch; end",
+    "promise {p}; gather {n} collect {p} {x}; cancel {p}; cancel {n}; yield; {way} {n}",
+    "timeout {ms};  timeout {ms};   {way} {x};  end;  {way} {y}; end",
+    "try;  timeout 0;   {way} {x};  end; catch; end; cancelling",
+    "absorb;  guard;   sleep {ms};  cleanup;   {way} {x};  end; end",
+    "repeat 3;  {way} {x}; end",
+    "wait first {ms} {x} {x} {y}",
+    "absorb;  group;   guard;    {way} {x};   cleanup;    {way} {y};   end;  end; end; uncancel",
+]
+WAYS = [
+    "await",
+    "wait_for 0",
+    "wait_for 2000",
+    "wait all none",
+    "wait first 0",
+    "wait error none",
+    "each 0",
+    "each none",
+]
+
 
 def make(seed, theme=None):
     """The text of a scenario, without the line that tells its kind; the same for the same seed."""
@@ -53,9 +83,15 @@ class _Maker:
     def __init__(self, dice, theme):
         self.dice = dice
         self.theme = theme or dice.choice(THEMES)
-        self.weights = {**WEIGHTS, **ABOUT[self.theme]}
+        # Some statements are left out of a scenario, and some fill it.
+        self.weights = {
+            verb: weight * dice.choices([0, 1, 4], [15, 70, 15])[0]
+            for verb, weight in {**WEIGHTS, **ABOUT[self.theme]}.items()
+        }
+        self.weights["sleep"] = WEIGHTS["sleep"]
         self.lines = []
         self.count = 0
+        self.mains = 0  # tasks that main has spawned: m1, m2, ...
         self.tasks = []
         self.things = []
         self.seen = []  # names that the statement may mean: bound before it, as the text goes
@@ -124,7 +160,17 @@ class _Maker:
         for _ in range(length):
             self.statement(depth, in_group)
 
+    def passage(self, depth):
+        names = self.some() or ["m1"]
+        new = {"p": self.fresh("p"), "n": self.fresh("h")}
+        for text in self.dice.choice(PASSAGES).split("; "):
+            words = {"ms": self.ms(), "way": self.dice.choice(WAYS), "x": names[0], "y": names[-1]}
+            self.say(depth, text.format(**words, **new))
+        self.seen.append(new["n"])
+
     def statement(self, depth, in_group):
+        if self.dice.random() < 0.12:
+            return self.passage(depth)
         verbs = list(self.weights)
         while True:
             verb = self.dice.choices(verbs, [self.weights[v] for v in verbs])[0]
@@ -155,7 +201,10 @@ class _Maker:
     def spawn(self, depth, verb):
         if not self.tasks:
             return False
-        name = self.fresh("m" if self.in_main else "c")
+        name = self.fresh("c")
+        if self.in_main:
+            self.mains += 1
+            name = f"m{self.mains}"
         if self.seen and self.dice.random() < 0.05:
             name = self.dice.choice(self.seen)  # bound again
         self.say(depth, f"{verb} {name} {self.dice.choice(self.tasks)}")
@@ -164,7 +213,7 @@ class _Maker:
 
     def some(self, least=1):
         """Some of the names; in a task also one of main's, which may or may not be bound."""
-        names = self.seen + ([] if self.in_main else [f"m{self.dice.randint(1, 40)}"])
+        names = self.seen + ([] if self.in_main else [f"m{self.dice.randint(1, 6)}"])
         if not names:
             return []
         many = [self.dice.choice(names) for _ in range(self.dice.randint(least, 4))]
