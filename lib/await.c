@@ -33,11 +33,21 @@ static uintptr_t awaiting_future(const sheaf_future *future, uintptr_t tag)
 /* ---------------------------------------------------------------- calling what is awaited */
 
 /* Whether a child may be called on the running stack: not in modes of a pool that suspend instead,
- * not one that wants a stack of its own, and only while enough of this one is left. */
-static bool may_call(struct sheaf__worker *worker, const sheaf_future *future)
+ * and only while enough of the stack is left; nor one that wants a stack of its own. */
+static SHEAF__ALWAYS_INLINE bool has_room(struct sheaf__worker *worker)
 {
     return (char *)__builtin_frame_address(0) > sheaf__load_rlx(&worker->inline_limit) &&
-           worker->calls && !(sheaf__future_flags(future) & SHEAF__JOB_LONER);
+           worker->calls;
+}
+
+static SHEAF__ALWAYS_INLINE bool is_loner(const sheaf_future *future)
+{
+    return sheaf__future_flags(future) & SHEAF__JOB_LONER;
+}
+
+static bool may_call(struct sheaf__worker *worker, const sheaf_future *future)
+{
+    return has_room(worker) && !is_loner(future);
 }
 
 static bool is_queued(const sheaf_future *future)
@@ -123,25 +133,72 @@ static SHEAF__COLD int back_from_call(sheaf_future *task, sheaf_future *child,
     return settle_request(task, child, late);
 }
 
-/* Calls a claimed child to its end.  The worker may be another one afterwards.
- * Returns: SHEAF_OK, SHEAF_CANCELLED */
-static SHEAF__ALWAYS_INLINE int call_child(struct sheaf__worker *worker, sheaf_future *task,
-                                           sheaf_future *child, enum late_request late)
+/* A3 and A4 after a call. */
+static SHEAF__ALWAYS_INLINE bool is_looked_at(struct sheaf__worker *worker, sheaf_future *task)
 {
-    sheaf__set_awaiting(task, awaiting_future(child, SHEAF__AWAITING_CALLED)); /* A1 */
-    sheaf__fence_light();
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) & SHEAF__REQUEST_FLAGS)) { /* A2 */
-        pass_request_on(task, child);
-    }
-    worker = sheaf__call_body(worker, task, child);
     sheaf__count_rel(&worker->counts.inlined);
     sheaf__store_rlx(&task->job.up.awaiting, 0); /* A3 */
     sheaf__fence_light();
     /* A4.  acquire, in back_from_call(): whoever takes LOCK sets UNBIASED, for good. */
-    if (sheaf__load_rlx(&task->job.word) & (SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED)) {
-        return back_from_call(task, child, late);
+    return sheaf__load_rlx(&task->job.word) & (SHEAF__WORD_LOCK | SHEAF__WORD_UNBIASED);
+}
+
+/* A1 of a call, and the announcement of the child: one fence stands between these and the looks at
+ * both words.  Returns: the argument of its body */
+static SHEAF__ALWAYS_INLINE void *begin_call(struct sheaf__worker *worker, sheaf_future *task,
+                                             sheaf_future *child)
+{
+    sheaf__set_awaiting(task, awaiting_future(child, SHEAF__AWAITING_CALLED));
+    return sheaf__call_begin(worker, task, child);
+}
+
+/* Goes on with a call that begin_call() has begun, whatever the words say.
+ * Returns: SHEAF_OK, SHEAF_CANCELLED */
+static SHEAF__NOINLINE int go_on_with_call(sheaf_future *task, sheaf_future *child, void *arg,
+                                           enum late_request late)
+{
+    if (sheaf__load_rlx(&task->job.word) & SHEAF__REQUEST_FLAGS) { /* A2 */
+        pass_request_on(task, child);
     }
-    return SHEAF_OK;
+    struct sheaf__worker *worker = sheaf__call_end(task, child, arg);
+    return is_looked_at(worker, task) ? back_from_call(task, child, late) : SHEAF_OK;
+}
+
+/* Ends a call that did not end the biased way. */
+static SHEAF__NOINLINE int end_call(sheaf_future *task, sheaf_future *child, int status,
+                                    enum late_request late)
+{
+    sheaf__future_finish(child, status);
+    return is_looked_at(sheaf__worker_self(), task) ? back_from_call(task, child, late) : SHEAF_OK;
+}
+
+/* What a wait for a future returns beside statuses: the child was called, and has ended the biased
+ * way and with a value. */
+enum { DONE_BIASED = 1 };
+
+/* Calls a claimed child to its end.  The worker may be another one afterwards.
+ * Returns: DONE_BIASED; else as go_on_with_call() */
+static SHEAF__ALWAYS_INLINE int call_child(struct sheaf__worker *worker, sheaf_future *task,
+                                           sheaf_future *child, enum late_request late)
+{
+    void *arg = begin_call(worker, task, child);
+    if (SHEAF__UNLIKELY((sheaf__load_rlx(&task->job.word) | sheaf__load_rlx(&child->job.word)) &
+                        SHEAF__REQUEST_FLAGS)) { /* A2 */
+        return go_on_with_call(task, child, arg, late);
+    }
+    int status = child->fn(arg, &child->job.out.value);
+    worker = sheaf__worker_self();
+    if (SHEAF__UNLIKELY(!worker)) {
+        sheaf__returned_in_child("a task");
+    }
+    sheaf__store_rlx(&worker->current, task);
+    if (SHEAF__UNLIKELY(!sheaf__finish_biased(worker, child, status))) {
+        return end_call(task, child, status, late);
+    }
+    if (SHEAF__UNLIKELY(is_looked_at(worker, task))) {
+        status = back_from_call(task, child, late);
+    }
+    return SHEAF__LIKELY(status == SHEAF_OK) ? DONE_BIASED : status;
 }
 
 /* ---------------------------------------------------------------- waiting for a future */
@@ -282,7 +339,7 @@ static int wait_for_future(sheaf_future *future, sheaf_time deadline, enum late_
         return status == SHEAF_OK ? SHEAF_STATE : status;
     }
     if (deadline == SHEAF_FOREVER && claim_if_queued(worker, future, late)) {
-        return call_child(worker, task, future, late);
+        return go_on_with_call(task, future, begin_call(worker, task, future), late);
     }
     int status = wait_as_task(worker, task, future, deadline, late);
     while (SHEAF__UNLIKELY(status == WAIT_AGAIN)) {
@@ -298,20 +355,36 @@ int sheaf__future_wait(sheaf_future *future, sheaf_time deadline)
 
 /* ---------------------------------------------------------------- the calls */
 
+/* The child seemed to be the newest of the own deque: the lock decides. */
+static SHEAF__NOINLINE int wait_unsettled(sheaf_future *future, enum late_request late)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (sheaf__deque_settle_last(&worker->deque, &future->job)) {
+        sheaf_future *task = sheaf__load_rlx(&worker->current);
+        return go_on_with_call(task, future, begin_call(worker, task, future), late);
+    }
+    return wait_for_future(future, SHEAF_FOREVER, late);
+}
+
 /* Waits for the future without a limit; on the fast path the child is the newest of the own deque.
  * Returns: as sheaf__future_wait() */
 static SHEAF__ALWAYS_INLINE int wait_fast(sheaf_future *future, enum late_request late)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
-    if (SHEAF__LIKELY(worker && is_queued(future))) {
-        sheaf_future *task = sheaf__load_rlx(&worker->current);
-        if (SHEAF__LIKELY(task && sheaf__load_rlx(&future->job.where) == worker->index &&
-                          may_call(worker, future) &&
-                          sheaf__deque_claim_last(&worker->deque, &future->job))) {
-            return call_child(worker, task, future, late);
-        }
+    if (SHEAF__UNLIKELY(!worker)) {
+        return wait_for_future(future, SHEAF_FOREVER, late);
     }
-    return wait_for_future(future, SHEAF_FOREVER, late);
+    sheaf_future *task = sheaf__load_rlx(&worker->current);
+    /* The join of a frame's task comes here with KEEP; that one is never a loner. */
+    if (SHEAF__UNLIKELY(!task || !has_room(worker) || (late == DELIVER && is_loner(future)))) {
+        return wait_for_future(future, SHEAF_FOREVER, late);
+    }
+    enum sheaf__claim claim = sheaf__deque_claim_last(&worker->deque, &future->job);
+    if (SHEAF__LIKELY(claim == SHEAF__CLAIM_DONE)) {
+        return call_child(worker, task, future, late);
+    }
+    return claim == SHEAF__CLAIM_OTHER ? wait_for_future(future, SHEAF_FOREVER, late)
+                                       : wait_unsettled(future, late);
 }
 
 static sheaf_future *current_task(void)
@@ -336,7 +409,16 @@ int sheaf_await(sheaf_future *future, sheaf_value *value)
         return SHEAF_INVALID;
     }
     int status = wait_fast(future, DELIVER);
-    return SHEAF__LIKELY(status == SHEAF_OK) ? read_outcome(future, value) : status;
+    return SHEAF__LIKELY(status >= SHEAF_OK) ? read_outcome(future, value) : status;
+}
+
+static SHEAF__NOINLINE int end_join(sheaf_future *future, int status, sheaf_value *value)
+{
+    if (status >= SHEAF_OK) {
+        status = read_outcome(future, value);
+    }
+    sheaf_release(future);
+    return status;
 }
 
 int sheaf_join(sheaf_future *future, sheaf_value *value)
@@ -345,17 +427,17 @@ int sheaf_join(sheaf_future *future, sheaf_value *value)
         return SHEAF_INVALID;
     }
     int status = wait_fast(future, DELIVER);
-    if (SHEAF__LIKELY(status == SHEAF_OK)) {
-        status = read_outcome(future, value);
-        /* One reference and no flag: done the biased way, with a value that nobody drops. */
-        if (SHEAF__LIKELY(sheaf__load_acq(&future->job.word) == SHEAF__WORD_REFERENCE &&
-                          !(sheaf__future_flags(future) & SHEAF__JOB_FRAME))) {
-            sheaf__record_free(future);
-            return status;
+    /* One reference and no flag: done the biased way, with a value that nobody drops. */
+    if (SHEAF__LIKELY(status == DONE_BIASED) &&
+        SHEAF__LIKELY(sheaf__load_acq(&future->job.word) == SHEAF__WORD_REFERENCE) &&
+        SHEAF__LIKELY(!(sheaf__future_flags(future) & SHEAF__JOB_FRAME))) {
+        if (value) {
+            *value = future->job.out.value;
         }
+        sheaf__record_free(future);
+        return SHEAF_OK;
     }
-    sheaf_release(future);
-    return status;
+    return end_join(future, status, value);
 }
 
 int sheaf_await_until(sheaf_future *future, sheaf_time deadline, sheaf_value *value)
@@ -404,23 +486,36 @@ int sheaf_await_error(sheaf_future *future, sheaf_value *value, sheaf_error **er
 
 /* ---------------------------------------------------------------- tasks in frames */
 
+static SHEAF__NOINLINE int leave_frame(sheaf_future *future, int status, sheaf_value *value)
+{
+    if (sheaf__future_flags(future) & SHEAF__JOB_STATIC) {
+        return sheaf__future_outcome(future);
+    }
+    if (status < SHEAF_OK) {
+        /* The frame would go while its task still runs. */
+        sheaf__panic("a task and the maker in whose frame it lies await each other");
+    }
+    status = read_outcome(future, value);
+    if (sheaf__load_acq(&future->job.word) != SHEAF__WORD_REFERENCE) {
+        sheaf__future_leave_frame(future);
+    }
+    return status;
+}
+
 int sheaf_task_join(sheaf_task *frame, sheaf_value *value)
 {
     sheaf_future *future = (sheaf_future *)(void *)frame;
     if (SHEAF__UNLIKELY(!future)) {
         return SHEAF_INVALID;
     }
-    if (SHEAF__UNLIKELY(sheaf__future_flags(future) & SHEAF__JOB_STATIC)) {
-        return sheaf__future_outcome(future);
-    }
     int status = wait_fast(future, KEEP);
-    if (SHEAF__UNLIKELY(status != SHEAF_OK)) {
-        /* The frame would go while its task still runs. */
-        sheaf__panic("a task and the maker in whose frame it lies await each other");
+    /* The last look finds the holds of those who came to the child before it ended. */
+    if (SHEAF__LIKELY(status == DONE_BIASED) &&
+        SHEAF__LIKELY(sheaf__load_acq(&future->job.word) == SHEAF__WORD_REFERENCE)) {
+        if (value) {
+            *value = future->job.out.value;
+        }
+        return SHEAF_OK;
     }
-    status = read_outcome(future, value);
-    if (SHEAF__UNLIKELY(sheaf__load_acq(&future->job.word) != SHEAF__WORD_REFERENCE)) {
-        sheaf__future_leave_frame(future);
-    }
-    return status;
+    return leave_frame(future, status, value);
 }

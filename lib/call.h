@@ -4,15 +4,16 @@
  * Justified by tests/bench w1_fib.  For a child that its maker awaits before anybody else looks at
  * it:
  *
- *   spawn      reads the worker's line and the deque's; writes the child's line (8 words), one slot
- *              of the deque and its bottom; reads the pool's idle word
- *   claim      writes bottom, reads top (the thieves' line) and one slot below
- *   call       writes current, the parent's `awaiting` twice, the child's line
- *   complete   writes current, status and state twice, reads the child's word twice and `held`
+ *   spawn      reads the worker's line and the deque's; writes the child's line (4 words), a count,
+ *              one slot of the deque and its bottom; reads the pool's idle word
+ *   claim      writes bottom; reads top (the thieves' line), the slot and the one below
+ *   call       writes the parent's `awaiting` twice, current, the child's line
+ *   complete   writes current, a count, status and state twice; reads the child's word twice, the
+ *              parent's word twice, and `held`
  *
  * Atomic operations: none that the compiler does not turn into a plain load or store; no fence with
- * membarrier, four without.  Lines: the child's, the parent's, the worker's two, one of the slots,
- * and, read only, those of top and of the idle word. */
+ * membarrier, five without.  Lines: the child's, the parent's, the worker's three, one of the
+ * slots, and, read only, those of top and of the idle word. */
 #ifndef SHEAF_LIB_CALL_H
 #define SHEAF_LIB_CALL_H
 
@@ -30,12 +31,11 @@ static SHEAF__ALWAYS_INLINE void sheaf__record_fill(sheaf_future *future, uint8_
     sheaf__store_rlx(&future->job.asked, 0);
 }
 
-/* Makes a task of the calling worker and its pool runnable. */
+/* Makes a task of the calling worker and its pool runnable, outside of the deterministic modes. */
 static SHEAF__ALWAYS_INLINE void sheaf__push_own(struct sheaf__worker *worker, sheaf_future *future)
 {
     sheaf__count(&worker->counts.spawned);
-    if (SHEAF__UNLIKELY(worker->deterministic) ||
-        SHEAF__UNLIKELY(!sheaf__deque_push(&worker->deque, &future->job))) {
+    if (SHEAF__UNLIKELY(!sheaf__deque_push(&worker->deque, &future->job))) {
         sheaf__runq_push(&worker->pool->inject, &future->job);
     }
     sheaf__idle_announce(&worker->pool->idle);
@@ -61,8 +61,7 @@ static SHEAF__ALWAYS_INLINE void sheaf__record_free(sheaf_future *future)
 static SHEAF__ALWAYS_INLINE bool sheaf__finish_biased(struct sheaf__worker *worker,
                                                       sheaf_future *future, int status)
 {
-    if (SHEAF__UNLIKELY(status != SHEAF_OK) ||
-        sheaf__load_rlx(&future->job.word) != SHEAF__WORD_REFERENCE) {
+    if (SHEAF__UNLIKELY(status != SHEAF_OK)) {
         return false;
     }
     /* relaxed: published by the step to DONE. */
@@ -78,13 +77,10 @@ static SHEAF__ALWAYS_INLINE bool sheaf__finish_biased(struct sheaf__worker *work
     return true;
 }
 
-/* Calls the body of a claimed task to its end, on the running stack.
- *
- *   task  what runs on the stack now and waits for the child; NULL when called by a loop
- *
- * The worker may be another one afterwards; it is returned. */
-static SHEAF__ALWAYS_INLINE struct sheaf__worker *
-sheaf__call_body(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *child)
+/* Says that the claimed task `child` runs, on the stack of `task`, which waits for it; NULL when it
+ * is called by a loop.  Returns: the argument of its body */
+static SHEAF__ALWAYS_INLINE void *sheaf__call_begin(struct sheaf__worker *worker,
+                                                    sheaf_future *task, sheaf_future *child)
 {
     void *arg = child->in.arg;
     child->in.enclosing = task;
@@ -95,11 +91,25 @@ sheaf__call_body(struct sheaf__worker *worker, sheaf_future *task, sheaf_future 
      * nothing yet. */
     sheaf__store_rel(&child->job.state, SHEAF__RUNNING);
     sheaf__fence_light();
-    /* A request that finds the task queued keeps it from running; one that finds it running waits
-     * for its first suspension.  A2 of lib/await.c with nothing awaited. */
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&child->job.word) &
-                        (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)) &&
-        !sheaf__task_may_start(child, arg)) {
+    return arg;
+}
+
+/* Whether somebody asks it at this moment.  A request that finds the task queued keeps it from
+ * running; one that finds it running waits for its first suspension.  A2 of lib/await.c with
+ * nothing awaited. */
+static SHEAF__ALWAYS_INLINE bool sheaf__call_is_asked(const sheaf_future *child)
+{
+    return sheaf__load_rlx(&child->job.word) & (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK);
+}
+
+/* Calls the body of a task that call_begin() has announced to its end, on the running stack.
+ *
+ * The worker may be another one afterwards; it is returned. */
+static SHEAF__ALWAYS_INLINE struct sheaf__worker *sheaf__call_end(sheaf_future *task,
+                                                                  sheaf_future *child, void *arg)
+{
+    struct sheaf__worker *worker;
+    if (SHEAF__UNLIKELY(sheaf__call_is_asked(child)) && !sheaf__task_may_start(child, arg)) {
         worker = sheaf__worker_self(); /* a drop may have suspended */
         sheaf__store_rlx(&worker->current, task);
         return worker;
@@ -117,6 +127,14 @@ sheaf__call_body(struct sheaf__worker *worker, sheaf_future *task, sheaf_future 
         worker = sheaf__worker_self();
     }
     return worker;
+}
+
+/* Both. */
+static SHEAF__ALWAYS_INLINE struct sheaf__worker *
+sheaf__call_body(struct sheaf__worker *worker, sheaf_future *task, sheaf_future *child)
+{
+    void *arg = sheaf__call_begin(worker, task, child);
+    return sheaf__call_end(task, child, arg);
 }
 
 #endif

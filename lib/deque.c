@@ -109,7 +109,7 @@ static void clear_entry(struct sheaf__deque *deque, uint32_t at)
 
 /* Owner: decides under the lock about the last entry, after a thief was seen above it.
  * Returns: the entry; NULL when it was stolen or cleared */
-struct sheaf__job *sheaf__deque_pop_contended(struct sheaf__deque *deque, uint32_t at)
+static struct sheaf__job *pop_contended(struct sheaf__deque *deque, uint32_t at)
 {
     struct sheaf__job *job = NULL;
     sheaf__spin_lock(&deque->lock);
@@ -125,7 +125,7 @@ struct sheaf__job *sheaf__deque_pop_contended(struct sheaf__deque *deque, uint32
     return job;
 }
 
-void sheaf__deque_trim_entries(struct sheaf__deque *deque)
+static void trim_entries(struct sheaf__deque *deque)
 {
     uint32_t bottom = sheaf__load_rlx(&deque->bottom);
     uint32_t top = sheaf__load_rlx(&deque->top);
@@ -135,8 +135,17 @@ void sheaf__deque_trim_entries(struct sheaf__deque *deque)
     }
     /* All entries given up are empty: it does not matter whether a thief took some of them. */
     if (at != bottom && !sheaf__deque_take_last(deque, at)) {
-        sheaf__deque_pop_contended(deque, at);
+        pop_contended(deque, at);
     }
+}
+
+bool sheaf__deque_settle_last(struct sheaf__deque *deque, struct sheaf__job *job)
+{
+    if (pop_contended(deque, sheaf__load_rlx(&deque->bottom)) != job) {
+        return false;
+    }
+    trim_entries(deque);
+    return true;
 }
 
 struct sheaf__job *sheaf__deque_pop(struct sheaf__deque *deque)
@@ -151,7 +160,7 @@ struct sheaf__job *sheaf__deque_pop(struct sheaf__deque *deque)
         if (sheaf__deque_take_last(deque, at)) {
             job = entry_at(deque, at);
         } else {
-            job = sheaf__deque_pop_contended(deque, at);
+            job = pop_contended(deque, at);
         }
         if (job) {
             return job;
@@ -191,8 +200,9 @@ bool sheaf__deque_holds(struct sheaf__deque *deque, const struct sheaf__job *job
 
 bool sheaf__deque_claim(struct sheaf__deque *deque, struct sheaf__job *job)
 {
-    if (sheaf__deque_claim_last(deque, job)) {
-        return true;
+    enum sheaf__claim claim = sheaf__deque_claim_last(deque, job);
+    if (claim != SHEAF__CLAIM_OTHER) {
+        return claim == SHEAF__CLAIM_DONE || sheaf__deque_settle_last(deque, job);
     }
     uint32_t at;
     if (!find_entry(deque, job, &at)) {

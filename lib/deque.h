@@ -74,9 +74,20 @@ void sheaf__deque_destroy(struct sheaf__deque *deque);
 
 /* Slow paths: see the inline functions. */
 bool sheaf__deque_make_room(struct sheaf__deque *deque);
-struct sheaf__job *sheaf__deque_pop_contended(struct sheaf__deque *deque, uint32_t at);
-void sheaf__deque_trim_entries(struct sheaf__deque *deque);
 bool sheaf__deque_claim_contended(struct sheaf__deque *deque, struct sheaf__job *job);
+
+/* Owner: publishes a job that says where it lies.  Requires: bottom is not at the limit */
+static SHEAF__ALWAYS_INLINE void sheaf__deque_put(struct sheaf__deque *deque, uint32_t bottom,
+                                                  struct sheaf__job *job)
+{
+    sheaf__deque_slot *slots = sheaf__load_rlx(&deque->slots);
+    uint32_t mask = sheaf__load_rlx(&deque->mask);
+    /* release: publishes the job; pairs with the acquire in whoever takes it, for the owner on
+     * another of its fibers where only a race detector needs it. */
+    sheaf__store_rel(&slots[bottom & mask], job);
+    /* release: publishes the slot; pairs with the acquire of bottom in a thief. */
+    sheaf__store_rel(&deque->bottom, bottom + 1);
+}
 
 /* Owner: adds a job at the bottom.
  *
@@ -90,15 +101,9 @@ static inline bool sheaf__deque_push(struct sheaf__deque *deque, struct sheaf__j
         !sheaf__deque_make_room(deque)) {
         return false;
     }
-    sheaf__deque_slot *slots = sheaf__load_rlx(&deque->slots);
-    uint32_t mask = sheaf__load_rlx(&deque->mask);
     sheaf__store_rlx(&job->at.slot, bottom);
     sheaf__store_rlx(&job->where, deque->index);
-    /* release: publishes the job; pairs with the acquire in whoever takes it, for the owner on
-     * another of its fibers where only a race detector needs it. */
-    sheaf__store_rel(&slots[bottom & mask], job);
-    /* release: publishes the slot; pairs with the acquire of bottom in a thief. */
-    sheaf__store_rel(&deque->bottom, bottom + 1);
+    sheaf__deque_put(deque, bottom, job);
     return true;
 }
 
@@ -114,17 +119,6 @@ static inline bool sheaf__deque_take_last(struct sheaf__deque *deque, uint32_t a
     return SHEAF__LIKELY((int32_t)(at - top) >= 0);
 }
 
-/* Owner: lowers bottom over entries that claims from the middle have cleared, so that awaiting in
- * the order of spawning does not leave the deque longer each time. */
-static inline void sheaf__deque_trim(struct sheaf__deque *deque, uint32_t bottom)
-{
-    sheaf__deque_slot *slots = sheaf__load_rlx(&deque->slots);
-    uint32_t mask = sheaf__load_rlx(&deque->mask);
-    if (SHEAF__UNLIKELY(!sheaf__load_rlx(&slots[(bottom - 1) & mask]))) {
-        sheaf__deque_trim_entries(deque);
-    }
-}
-
 /* Owner: takes the newest job; NULL when there is none. */
 struct sheaf__job *sheaf__deque_pop(struct sheaf__deque *deque);
 
@@ -132,27 +126,41 @@ struct sheaf__job *sheaf__deque_pop(struct sheaf__deque *deque);
  * Safe for a job of any pool: only an entry that is really in this deque is taken. */
 bool sheaf__deque_claim(struct sheaf__deque *deque, struct sheaf__job *job);
 
-/* Owner: the claim when the job is the newest: inline, for the fork-join path. */
-static SHEAF__ALWAYS_INLINE bool sheaf__deque_claim_last(struct sheaf__deque *deque,
-                                                         struct sheaf__job *job)
+enum sheaf__claim {
+    SHEAF__CLAIM_OTHER,    /* the newest entry is another one; nothing changed */
+    SHEAF__CLAIM_DONE,     /* it was taken */
+    SHEAF__CLAIM_UNSETTLED /* sheaf__deque_settle_last() has to go on */
+};
+
+/* Owner: the claim when the job is the newest: inline, for the fork-join path.  It looks at nothing
+ * but the newest entry: by C3 that is this job only if the job is queued here, or if the entry was
+ * stolen, which the top shows.
+ *
+ * Bottom is to be lowered over entries below that claims from the middle have cleared, so that
+ * awaiting in the order of spawning does not leave the deque longer each time. */
+static SHEAF__ALWAYS_INLINE enum sheaf__claim sheaf__deque_claim_last(struct sheaf__deque *deque,
+                                                                      struct sheaf__job *job)
 {
+    /* relaxed: the owner's own words. */
     uint32_t at = sheaf__load_rlx(&deque->bottom) - 1;
-    if (sheaf__load_rlx(&job->at.slot) != at) {
-        return false;
-    }
     sheaf__deque_slot *slots = sheaf__load_rlx(&deque->slots);
-    if (sheaf__load_acq(&slots[at & sheaf__load_rlx(&deque->mask)]) != job) {
-        return false;
+    uint32_t mask = sheaf__load_rlx(&deque->mask);
+    if (sheaf__load_acq(&slots[at & mask]) != job) {
+        return SHEAF__CLAIM_OTHER;
     }
-    struct sheaf__job *found = sheaf__deque_take_last(deque, at)
-                                   ? sheaf__load_rlx(&slots[at & sheaf__load_rlx(&deque->mask)])
-                                   : sheaf__deque_pop_contended(deque, at);
-    if (SHEAF__UNLIKELY(found != job)) {
-        return false;
+    /* relaxed: with an old top, the lock is taken for nothing, or a trim is left to the next. */
+    if (SHEAF__LIKELY(sheaf__deque_take_last(deque, at)) &&
+        SHEAF__LIKELY(sheaf__load_rlx(&slots[at & mask]) == job) &&
+        (SHEAF__LIKELY(sheaf__load_rlx(&slots[(at - 1) & mask])) ||
+         at == sheaf__load_rlx(&deque->top))) {
+        return SHEAF__CLAIM_DONE;
     }
-    sheaf__deque_trim(deque, at);
-    return true;
+    return SHEAF__CLAIM_UNSETTLED;
 }
+
+/* Owner: decides under the lock about an entry that bottom has been lowered to.
+ * Returns: whether it was the job, which is taken */
+bool sheaf__deque_settle_last(struct sheaf__deque *deque, struct sheaf__job *job);
 
 /* Owner: whether this very job lies in the deque, unless a thief is just taking it. */
 bool sheaf__deque_holds(struct sheaf__deque *deque, const struct sheaf__job *job);

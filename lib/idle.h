@@ -113,13 +113,19 @@ void sheaf__idle_wake(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
 /* Wakes all sleepers, and makes every spare at home look whether the pool stops. */
 void sheaf__idle_wake_all(struct sheaf__idle *idle);
 
-/* E1 has happened: answers it with a wake-up if one is needed. */
-static inline void sheaf__idle_announce(struct sheaf__idle *idle)
+/* E1 has happened: whether a wake-up is to answer it. */
+static SHEAF__ALWAYS_INLINE bool sheaf__idle_wants_wake(struct sheaf__idle *idle)
 {
     sheaf__fence_light();
     /* relaxed: ordered after the publication by the fence (E2). */
     uint32_t word = sheaf__load_rlx(&idle->word);
-    if (SHEAF__UNLIKELY(sheaf__idle_callable(word) && sheaf__idle_searching(word) == 0)) {
+    return SHEAF__UNLIKELY(sheaf__idle_callable(word)) && sheaf__idle_searching(word) == 0;
+}
+
+/* E1 has happened: answers it with a wake-up if one is needed. */
+static inline void sheaf__idle_announce(struct sheaf__idle *idle)
+{
+    if (SHEAF__UNLIKELY(sheaf__idle_wants_wake(idle))) {
         sheaf__idle_wake_one(idle);
     }
 }

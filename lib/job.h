@@ -52,4 +52,28 @@ struct sheaf__job {
     } out;
 };
 
+/* What sheaf__store_wide_rlx() writes over `where` to `word`, and over `slot` and `asked`. */
+static inline uint64_t sheaf__job_head(uint16_t where, uint8_t state, uint8_t flags, uint32_t word)
+{
+    union {
+        struct {
+            uint16_t where;
+            uint8_t state;
+            uint8_t flags;
+            uint32_t word;
+        } parts;
+        uint64_t head;
+    } job = {{where, state, flags, word}};
+    return job.head;
+}
+
+static inline uint64_t sheaf__job_place(uint32_t slot)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return slot;
+#else
+    return (uint64_t)slot << 32;
+#endif
+}
+
 #endif

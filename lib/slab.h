@@ -90,16 +90,22 @@ void sheaf__cache_flush(struct sheaf__cache *cache, struct sheaf__depot *depot);
 
 #define SHEAF__BATCH 64U
 
-/* Owner: takes a record; NULL for want of memory.  Contents: unspecified. */
-static inline void *sheaf__cache_take(struct sheaf__cache *cache, struct sheaf__depot *depot)
+/* Owner: takes a record if one lies there.  Contents: unspecified. */
+static inline void *sheaf__cache_pop(struct sheaf__cache *cache)
 {
     struct sheaf__record *record = sheaf__load_acq(&cache->head);
-    if (!record) {
-        return sheaf__cache_refill(cache, depot);
+    if (record) {
+        sheaf__store_rel(&cache->head, record->next);
+        sheaf__store_rlx(&cache->count, sheaf__load_rlx(&cache->count) - 1);
     }
-    sheaf__store_rel(&cache->head, record->next);
-    sheaf__store_rlx(&cache->count, sheaf__load_rlx(&cache->count) - 1);
     return record;
+}
+
+/* Owner: takes a record; NULL for want of memory. */
+static inline void *sheaf__cache_take(struct sheaf__cache *cache, struct sheaf__depot *depot)
+{
+    void *record = sheaf__cache_pop(cache);
+    return record ? record : sheaf__cache_refill(cache, depot);
 }
 
 /* Owner: gives back a record of this depot. */

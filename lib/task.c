@@ -191,15 +191,26 @@ static sheaf_fn *inherit(sheaf_future *future, const sheaf_future *maker, sheaf_
 static SHEAF__ALWAYS_INLINE bool may_need_extra(struct sheaf__worker *worker)
 {
     const sheaf_future *maker = sheaf__load_rlx(&worker->current);
-    return !worker->plain_spawns || !maker ||
+    return SHEAF__UNLIKELY(!worker->plain_spawns) || SHEAF__UNLIKELY(!maker) ||
            (sheaf__load_rlx(&maker->job.word) & SHEAF__WORD_EXTRA);
+}
+
+static void push_here(struct sheaf__worker *worker, sheaf_future *future)
+{
+    if (!worker->deterministic) {
+        sheaf__push_own(worker, future);
+        return;
+    }
+    sheaf__count(&worker->counts.spawned);
+    sheaf__runq_push(&worker->pool->inject, &future->job);
+    sheaf__idle_announce(&worker->pool->idle);
 }
 
 /* Makes a new task runnable.  Returns: false when the pool takes nothing from outside any more */
 static bool publish(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future)
 {
     if (worker && worker->pool == pool) {
-        sheaf__push_own(worker, future);
+        push_here(worker, future);
         return true;
     }
     sheaf__add_acq_rel(&pool->spawned_outside, 1);
@@ -373,24 +384,59 @@ static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
     return publish(pool, worker, future) ? future : give_up(future);
 }
 
+/* The paths that fork-join takes: a task of the calling worker's pool, with nothing but a body and
+ * an argument.  What is unusual is left to functions that take over at the end, so that these need
+ * no frame: each register that they would save is a store more, and stores are what spawning
+ * consists of (tests/bench w1_fib). */
+
+static SHEAF__COLD sheaf_future *push_late(struct sheaf__worker *worker, sheaf_future *future)
+{
+    push_here(worker, future);
+    return future;
+}
+
+static SHEAF__COLD sheaf_future *wake_for(struct sheaf__worker *worker, sheaf_future *future)
+{
+    sheaf__idle_wake_one(&worker->pool->idle);
+    return future;
+}
+
+/* Fills a record that nobody knows of yet, and pushes it.
+ *
+ *   head  flags and references, as sheaf__job_head() puts them */
+static SHEAF__ALWAYS_INLINE sheaf_future *spawn_here(struct sheaf__worker *worker,
+                                                     sheaf_future *future, uint64_t head,
+                                                     sheaf_fn *fn, void *arg)
+{
+    uint32_t bottom = sheaf__load_rlx(&worker->deque.bottom);
+    future->fn = fn;
+    future->in.arg = arg;
+    /* relaxed: published by the push. */
+    sheaf__store_wide_rlx(&future->job.where, worker->head | head);
+    sheaf__store_wide_rlx(&future->job.at.slot, sheaf__job_place(bottom));
+    if (SHEAF__UNLIKELY(bottom == sheaf__load_rlx(&worker->deque.limit))) {
+        return push_late(worker, future);
+    }
+    sheaf__count(&worker->counts.spawned);
+    sheaf__deque_put(&worker->deque, bottom, &future->job);
+    if (SHEAF__UNLIKELY(sheaf__idle_wants_wake(&worker->pool->idle))) {
+        return wake_for(worker, future);
+    }
+    return future;
+}
+
 sheaf_future *sheaf_spawn(sheaf_fn *fn, void *arg)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
-    if (SHEAF__UNLIKELY(!worker || !fn)) {
+    if (SHEAF__UNLIKELY(!worker) || SHEAF__UNLIKELY(!fn) ||
+        SHEAF__UNLIKELY(may_need_extra(worker))) {
         return spawn_plain(NULL, fn, arg);
     }
-    if (SHEAF__UNLIKELY(may_need_extra(worker))) {
-        return spawn_plain(NULL, fn, arg);
-    }
-    sheaf_future *future = sheaf__cache_take(&worker->records, &worker->pool->depot);
+    sheaf_future *future = sheaf__cache_pop(&worker->records);
     if (SHEAF__UNLIKELY(!future)) {
-        return sheaf__future_failed(SHEAF_NOMEM);
+        return spawn_plain(NULL, fn, arg);
     }
-    sheaf__record_fill(future, 0, SHEAF__WORD_REFERENCE | worker->born);
-    future->fn = fn;
-    future->in.arg = arg;
-    sheaf__push_own(worker, future);
-    return future;
+    return spawn_here(worker, future, sheaf__job_head(0, 0, 0, SHEAF__WORD_REFERENCE), fn, arg);
 }
 
 sheaf_future *sheaf_spawn_on(sheaf_pool *pool, sheaf_fn *fn, void *arg)
@@ -443,7 +489,7 @@ static sheaf_future *fail_frame(sheaf_future *future, int status)
 
 /* Gives a frame's task what its maker hands down and the pool's options ask for.
  * Returns: false for want of memory */
-static SHEAF__COLD bool trim_frame(struct sheaf__worker *worker, sheaf_future *future)
+static bool trim_frame(struct sheaf__worker *worker, sheaf_future *future)
 {
     sheaf_future *maker = sheaf__load_rlx(&worker->current);
     void *none = NULL;
@@ -458,22 +504,36 @@ static SHEAF__COLD bool trim_frame(struct sheaf__worker *worker, sheaf_future *f
     return future->extra != NULL;
 }
 
-sheaf_future *sheaf_task_spawn(sheaf_task *frame, sheaf_fn *fn, void *arg)
+/* What the fast path leaves: misuse, trimmings, the deterministic modes. */
+static SHEAF__COLD sheaf_future *spawn_frame(struct sheaf__worker *worker, sheaf_future *future,
+                                             sheaf_fn *fn, void *arg)
 {
-    sheaf_future *future = (sheaf_future *)(void *)frame;
-    struct sheaf__worker *worker = sheaf__worker_self();
-    if (SHEAF__UNLIKELY(!worker || !frame || !fn)) {
-        int status = worker ? SHEAF_INVALID : SHEAF_NOTASK;
-        return frame ? fail_frame(future, status) : sheaf__future_failed(status);
+    if (!future) {
+        return sheaf__future_failed(worker ? SHEAF_INVALID : SHEAF_NOTASK);
+    }
+    if (!worker || !fn) {
+        return fail_frame(future, worker ? SHEAF_INVALID : SHEAF_NOTASK);
     }
     sheaf__record_fill(future, SHEAF__JOB_FRAME, SHEAF__WORD_REFERENCE | worker->born);
     future->fn = fn;
     future->in.arg = arg;
-    if (SHEAF__UNLIKELY(may_need_extra(worker)) && !trim_frame(worker, future)) {
+    if (!trim_frame(worker, future)) {
         return fail_frame(future, SHEAF_NOMEM);
     }
-    sheaf__push_own(worker, future);
+    push_here(worker, future);
     return future;
+}
+
+sheaf_future *sheaf_task_spawn(sheaf_task *frame, sheaf_fn *fn, void *arg)
+{
+    sheaf_future *future = (sheaf_future *)(void *)frame;
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (SHEAF__UNLIKELY(!worker) || SHEAF__UNLIKELY(!frame) || SHEAF__UNLIKELY(!fn) ||
+        SHEAF__UNLIKELY(may_need_extra(worker))) {
+        return spawn_frame(worker, future, fn, arg);
+    }
+    return spawn_here(worker, future,
+                      sheaf__job_head(0, 0, SHEAF__JOB_FRAME, SHEAF__WORD_REFERENCE), fn, arg);
 }
 
 /* ---------------------------------------------------------------- the current task */

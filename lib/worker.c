@@ -335,8 +335,9 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
     worker->migrates = pool->flags & SHEAF_POOL_MIGRATE;
     worker->calls = !worker->deterministic && !worker->migrates;
     worker->is_spare = index >= pool->worker_count;
-    worker->plain_spawns = !(pool->flags & SHEAF_POOL_STAMPS);
+    worker->plain_spawns = !worker->deterministic && !(pool->flags & SHEAF_POOL_STAMPS);
     worker->born = sheaf__fences_are_full() ? pool->ops->stolen : 0;
+    worker->head = sheaf__job_head(index, 0, 0, worker->born);
     /* Any odd start will do; it must not be 0. */
     uint64_t seed = pool->seed ? pool->seed : (uint64_t)index + 1;
     sheaf__store_rlx(&worker->dice, seed * UINT64_C(0x9e3779b97f4a7c15) | 1);

@@ -45,16 +45,18 @@ struct sheaf__worker {
     SHEAF__ATOMIC(char *) inline_limit;           /* of the running fiber */
     SHEAF__ATOMIC(struct sheaf__fiber *) fiber;   /* the running fiber */
     struct sheaf__cache records;
-    struct sheaf_pool *pool;     /* const */
-    uint32_t born;               /* const: what a task's word starts with, see future_impl.h */
-    uint16_t index;              /* const */
-    bool deterministic;          /* const: one queue */
-    bool calls;                  /* const: a child may run on the stack of who awaits it */
-    bool migrates;               /* const: every wait suspends, and goes on on another worker */
-    bool is_spare;               /* const: one of those beside the workers asked for */
-    bool plain_spawns;           /* const: the pool asks for nothing that needs an extra part */
+    struct sheaf_pool *pool; /* const */
+    uint32_t born;           /* const: what a task's word starts with, see future_impl.h */
+    uint16_t index;          /* const */
+    bool deterministic;      /* const: one queue */
+    bool calls;              /* const: a child may run on the stack of who awaits it */
+    bool migrates;           /* const: every wait suspends, and goes on on another worker */
+    bool is_spare;           /* const: one of those beside the workers asked for */
+    bool plain_spawns;       /* const: no extra part for the pool's options, not deterministic */
     SHEAF__ATOMIC(uint8_t) held; /* its tasks are to wait before they end: lib/inspect.c */
     struct sheaf__counters counts;
+    uint64_t
+        head; /* const: sheaf__job_head() of a task in its deque, but for flags and references */
 
     struct sheaf__deque deque;
 

@@ -194,19 +194,19 @@ struct asked_only : scene<asked_only, 2> {
 
 const check::program PROGRAMS[] = {
     {"called", check::passes<called>, 100},
-    {"parked", check::passes<parked>, 400},
+    {"parked", check::passes<parked>, 600},
     {"sleeping", check::passes<sleeping>, 100},
     {"asked only", check::passes<asked_only>, 100},
 };
 
 const char *const REQUIRED[] = {
-    "sheaf__call_body: store_rlx &worker->current -> skipped",
-    "sheaf__call_body: store_rel &child->job.state -> skipped",
+    "sheaf__call_begin: store_rlx &worker->current -> skipped",
+    "sheaf__call_begin: store_rel &child->job.state -> skipped",
     "sheaf__set_awaiting: store_rel &task->job.up.awaiting -> skipped",
     "sheaf__finish_biased: store_rlx &future->job.state -> skipped",
     "sheaf__finish_biased: fence_light -> dropped",
-    "call_child: store_rlx &task->job.up.awaiting -> skipped",
-    "call_child: fence_light #2 -> dropped",
+    "is_looked_at: store_rlx &task->job.up.awaiting -> skipped",
+    "is_looked_at: fence_light -> dropped",
     "sheaf__about_to_park: fence_full -> dropped",
     "sheaf__back_from_park: store_rlx &task->job.up.awaiting -> skipped",
     "sheaf__back_from_park: fence_full -> dropped",
