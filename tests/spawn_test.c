@@ -1,4 +1,5 @@
 /* Spawning: every form of it, what is told to a task at its birth, and tasks in a frame. */
+#include "lib/atomics.h"
 #include "lib/platform/cpu.h"
 #include "tests/support/fixture.h"
 
@@ -302,14 +303,14 @@ static int a_pinned_task_stays_on_its_worker(void *arg, sheaf_value *result)
 static int note_arrival(void *arg, sheaf_value *result)
 {
     (void)result;
-    ++*(int *)arg;
+    sheaf__add_seq((SHEAF__ATOMIC(int) *)arg, 1);
     return SHEAF_OK;
 }
 
 static int yield_to_children(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
-    int arrived = 0;
+    SHEAF__ATOMIC(int) arrived = 0; /* a spare may run a child */
     int spawned = 0;
     int early = 0;
     /* One and two in turn: a worker looks at its queues in another order every other time. */
@@ -318,8 +319,8 @@ static int yield_to_children(void *arg, sheaf_value *result)
             sheaf_release(sheaf_spawn(note_arrival, &arrived));
         }
         SHEAF_TRY(sheaf_yield());
-        early += arrived < spawned;
-        while (arrived < spawned) {
+        early += sheaf__load_seq(&arrived) < spawned;
+        while (sheaf__load_seq(&arrived) < spawned) {
             SHEAF_TRY(sheaf_yield());
         }
     }
