@@ -333,8 +333,8 @@ static int sleep_pinned(void *arg, sheaf_value *result)
 }
 
 /* One pinned task is asleep, one has not begun; then every worker computes until a task that is not
- * pinned has slept.  With few workers: one of many may be so late that a spare computes in its place.
- */
+ * pinned has slept.  With few workers: one of many may be so late that a spare computes in its
+ * place. */
 static void pinned_tasks_wait_for_their_worker(struct fixture *f)
 {
     sheaf_future *futures[8];
