@@ -159,10 +159,11 @@ sheaf_future *sheaf__future_failed(int status)
 
 /* ---------------------------------------------------------------- the extra part */
 
-/* rest: receives the future that has the value, if it goes too */
+/* rest: receives the future that has the value, if it goes too; NULL for a task in a frame, which
+ *       is no promise and so has its value itself */
 static void free_extra(struct sheaf__extra *extra, sheaf_future **rest)
 {
-    if (extra->value_of) {
+    if (rest && extra->value_of) {
         sheaf__future_unhold_later(extra->value_of, rest);
     }
     sheaf__free(extra->name, extra->name_size);

@@ -59,26 +59,21 @@ bool sheaf__loop_goes_on(struct sheaf__loop *loop, size_t at)
 
 /* ---------------------------------------------------------------- how far it has come */
 
-/* relaxed: the joins of the parts publish the record. */
-static void mark(uint64_t *word, uint64_t bits)
-{
-    sheaf__or_rlx((SHEAF__ATOMIC(uint64_t) *)word, bits);
-}
-
-/* Marks the bits from `first` up to `last`, which is not marked.  Requires: first < last */
-static void mark_finished(uint64_t *words, size_t first, size_t last)
+/* Marks the bits from `first` up to `last`, which is not marked.  Requires: first < last
+ * relaxed: the joins of the parts publish the record. */
+static void mark_finished(SHEAF__ATOMIC(uint64_t) * words, size_t first, size_t last)
 {
     uint64_t head = UINT64_MAX << (first % 64), tail = UINT64_MAX >> (63 - (last - 1) % 64);
     size_t word = first / 64, last_word = (last - 1) / 64;
     if (word == last_word) {
-        mark(&words[word], head & tail);
+        sheaf__or_rlx(&words[word], head & tail);
         return;
     }
-    mark(&words[word], head);
+    sheaf__or_rlx(&words[word], head);
     for (word++; word < last_word; word++) {
-        mark(&words[word], UINT64_MAX);
+        sheaf__or_rlx(&words[word], UINT64_MAX);
     }
-    mark(&words[last_word], tail);
+    sheaf__or_rlx(&words[last_word], tail);
 }
 
 static void tell(struct sheaf__loop *loop, int64_t now)
@@ -98,7 +93,8 @@ static void tell(struct sheaf__loop *loop, int64_t now)
 void sheaf__loop_finished(struct sheaf__loop *loop, size_t begin, size_t end, int64_t now)
 {
     if (loop->options.finished && begin < end) {
-        mark_finished(loop->options.finished, begin - loop->begin, end - loop->begin);
+        mark_finished((SHEAF__ATOMIC(uint64_t) *)loop->options.finished, begin - loop->begin,
+                      end - loop->begin);
     }
     if (loop->counts) {
         sheaf__add_rlx(&loop->done, end - begin);

@@ -6,6 +6,6 @@
 
 /* A sheaf__fault_fn (lib/platform/fault.h): one line with the name of the innermost task on the
  * calling worker's stack, if the address lies in the guard below that stack. */
-size_t sheaf__overflow_describe(const void *address, char *line, size_t size);
+size_t sheaf__overflow_describe(const void *address, char *text, size_t size);
 
 #endif

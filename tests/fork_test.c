@@ -20,8 +20,6 @@
 #include "lib/platform/sanitize.h"
 #include "tests/support/fixture.h"
 
-extern char **environ;
-
 /* TSan loses count of its own threads when a process forks while others start threads: its runtime
  * then ends the child.  ASan's process takes more memory with every pool that is opened while
  * others fork. */

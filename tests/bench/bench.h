@@ -40,6 +40,9 @@ double bench_peak_bytes(void);
 void bench_tell(const char *metric, double value);
 void bench_tellf(double value, const char *format, ...) SHEAF_PRINTF(2, 3);
 
+/* Memory for `count` things of `size` bytes; the program ends where there is none. */
+void *bench_room(long count, size_t size) __attribute__((returns_nonnull));
+
 /* Ends the program when a result is wrong, or a call has failed. */
 void bench_check(bool right, const char *what);
 

@@ -48,7 +48,13 @@ static int fib_heap(void *arg, sheaf_value *result)
 }
 
 /* A real call for each node: else compilers make loops of some levels of the recursion. */
-static __attribute__((noinline, noclone)) int fib_serial(void *arg, sheaf_value *result)
+#ifdef __clang__
+#define REAL_CALL __attribute__((noinline))
+#else
+#define REAL_CALL __attribute__((noinline, noclone))
+#endif
+
+static REAL_CALL int fib_serial(void *arg, sheaf_value *result)
 {
     intptr_t n = (intptr_t)arg;
     if (n < 2) {

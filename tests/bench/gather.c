@@ -67,9 +67,9 @@ static void measure_one(enum which which, struct batch *batch, void *room)
 static int measure(void *arg, sheaf_value *result)
 {
     const struct bench_run *run = arg;
-    struct batch batch = {.futures = malloc((size_t)run->n * sizeof(sheaf_future *))};
-    sheaf_value *values = malloc((size_t)run->n * sizeof *values);
-    sheaf_future **order = malloc((size_t)run->n * sizeof *order);
+    struct batch batch = {.futures = bench_room(run->n, sizeof(sheaf_future *))};
+    sheaf_value *values = bench_room(run->n, sizeof *values);
+    sheaf_future **order = bench_room(run->n, sizeof *order);
     bench_check(batch.futures && values && order, "memory");
     for (batch.n = 1000; batch.n <= run->n; batch.n *= 10) {
         measure_one(GATHER, &batch, values);

@@ -39,7 +39,7 @@ static double once(sheaf_pool *pool, int count)
 
 static void measure(sheaf_pool *pool, int count, int64_t n)
 {
-    double *seconds = malloc((size_t)n * sizeof *seconds);
+    double *seconds = bench_room(n, sizeof *seconds);
     bench_check(seconds != NULL, "memory");
     for (int64_t i = 0; i < n; i++) {
         seconds[i] = once(pool, count);

@@ -68,8 +68,8 @@ static double seconds_of(const struct bench_run *run, struct span *span, sheaf_v
 static int measure(void *arg, sheaf_value *result)
 {
     const struct bench_run *run = arg;
-    float *from = malloc(FLAT * sizeof *from), *to = malloc(FLAT * sizeof *to);
-    uint64_t *mixed = malloc(SKEWED * sizeof *mixed);
+    float *from = bench_room(FLAT, sizeof *from), *to = bench_room(FLAT, sizeof *to);
+    uint64_t *mixed = bench_room(SKEWED, sizeof *mixed);
     bench_check(from && to && mixed, "memory");
     for (int i = 0; i < FLAT; i++) {
         from[i] = (float)i * 1e-3F;

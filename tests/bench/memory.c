@@ -63,7 +63,7 @@ static int measure_timers(int64_t n)
 static int measure(void *arg, sheaf_value *result)
 {
     const struct bench_run *run = arg;
-    sheaf_future **futures = malloc((size_t)run->n * sizeof *futures);
+    sheaf_future **futures = bench_room(run->n, sizeof *futures);
     bench_check(futures != NULL, "memory");
     SHEAF_TRY(measure_futures(futures, run->n));
     SHEAF_TRY(measure_suspended(futures, run->n));

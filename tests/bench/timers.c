@@ -29,7 +29,7 @@ static double churn(int64_t n)
 
 static double churn_beside_others(int64_t n)
 {
-    sheaf_future **others = malloc(PENDING * sizeof *others);
+    sheaf_future **others = bench_room(PENDING, sizeof *others);
     bench_check(others != NULL, "memory");
     for (intptr_t i = 0; i < PENDING; i++) {
         others[i] = sheaf_spawn(sleep_long, (void *)i);

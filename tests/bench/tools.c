@@ -13,6 +13,16 @@ bool bench_form_is(const struct bench_run *run, const char *form)
     return !strcmp(run->form, form);
 }
 
+void *bench_room(long count, size_t size)
+{
+    void *room = malloc((size_t)count * size);
+    if (!room) {
+        fprintf(stderr, "bench: out of memory\n");
+        exit(1);
+    }
+    return room;
+}
+
 static double seconds_of(clockid_t clock)
 {
     struct timespec time;

@@ -90,8 +90,8 @@ static int count_flat(void *arg, sheaf_value *result)
         sheaf_task tasks[CHILDREN];
         return count_into(node, children, tasks, result);
     }
-    struct node *children = malloc(node->end * sizeof *children);
-    sheaf_task *tasks = malloc(node->end * sizeof *tasks);
+    struct node *children = bench_room((long)node->end, sizeof *children);
+    sheaf_task *tasks = bench_room((long)node->end, sizeof *tasks);
     bench_check(children && tasks, "memory");
     int status = count_into(node, children, tasks, result);
     free(children);
@@ -127,8 +127,8 @@ static int count_heap(void *arg, sheaf_value *result)
         sheaf_future *tasks[CHILDREN];
         return count_futures(node, children, tasks, result);
     }
-    struct node *children = malloc(node->end * sizeof *children);
-    sheaf_future **tasks = malloc(node->end * sizeof *tasks);
+    struct node *children = bench_room((long)node->end, sizeof *children);
+    sheaf_future **tasks = bench_room((long)node->end, sizeof *tasks);
     bench_check(children && tasks, "memory");
     int status = count_futures(node, children, tasks, result);
     free(children);

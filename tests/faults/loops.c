@@ -81,13 +81,13 @@ static void ranges_are_run(struct fault_trial *t)
 
 static int map_one(void *arg, sheaf_value *result)
 {
-    result->i64 = *(const char *)arg;
-    return *(const char *)arg == 3 ? sheaf_raise(EIO, "three") : SHEAF_OK;
+    result->i64 = *(const unsigned char *)arg;
+    return result->i64 == 3 ? sheaf_raise(EIO, "three") : SHEAF_OK;
 }
 
 static void maps_are_run(struct fault_trial *t)
 {
-    static const char args[5] = {1, 2, 3, 4, 5};
+    static const unsigned char args[5] = {1, 2, 3, 4, 5};
     char copy[5];
     sheaf_value values[5];
     int statuses[5];

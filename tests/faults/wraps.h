@@ -36,7 +36,7 @@ struct fault_plan {
 
 /* Points are counted, and fail as planned, from now on; the counts begin at 0.
  * Requires: nobody else is inside of the library, or it does not matter what it meets */
-void faults_begin(const struct fault_plan *plan);
+void faults_begin(const struct fault_plan *next);
 
 /* Nothing fails and nothing is counted until faults_resume(), which goes on counting. */
 void faults_pause(void);

@@ -167,7 +167,7 @@ static void plain_errno_is_written_on_the_thread_that_was_left(struct fixture *f
 
 static void a_thread_local_is_written_on_the_thread_that_was_left(struct fixture *f)
 {
-    expect_hazard(f, &thread_local_);
+    expect_hazard(f, &thread_own);
 }
 
 static int probe_until_moved(void *arg, sheaf_value *result)
@@ -224,7 +224,7 @@ static int pinned_beside_others(void *arg, sheaf_value *result)
 static void a_pinned_task_is_not_moved(struct fixture *f)
 {
     struct work works[] = {
-        {.probe = &plain_errno}, {.probe = &thread_local_}, {.probe = &guarded_errno}};
+        {.probe = &plain_errno}, {.probe = &thread_own}, {.probe = &guarded_errno}};
     sheaf_options options = fixture_options(f);
     options.flags = SHEAF_POOL_MIGRATE;
     EXPECT_INT(sheaf_run(&options, pinned_beside_others, works, NULL), SHEAF_OK);
@@ -239,7 +239,7 @@ static void a_pinned_task_is_not_moved(struct fixture *f)
 /* The same work moves in a pool without the flag: see above. */
 static void a_pinned_pool_moves_nobody(struct fixture *f)
 {
-    const struct probe *probes[] = {&plain_errno, &thread_local_, &guarded_errno};
+    const struct probe *probes[] = {&plain_errno, &thread_own, &guarded_errno};
     for (int i = 0; i < 3; i++) {
         struct seen seen = probe_on(f, SHEAF_POOL_PIN, probes[i]);
         EXPECT_INT(seen.moved, 0);

@@ -37,4 +37,4 @@ static PROBE __attribute__((noinline)) int read_slot(void)
     return probe_slot;
 }
 
-const struct probe thread_local_ = {"thread-local", write_slot_twice, read_slot};
+const struct probe thread_own = {"thread-local", write_slot_twice, read_slot};

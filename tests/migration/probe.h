@@ -20,7 +20,7 @@ struct probe {
 };
 
 extern const struct probe plain_errno;   /* <errno.h> */
-extern const struct probe thread_local_; /* a _Thread_local variable */
+extern const struct probe thread_own;    /* a _Thread_local variable */
 extern const struct probe guarded_errno; /* <sheaf/errno.h> */
 
 /* Whether the compiler was told to optimise them. */
