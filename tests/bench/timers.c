@@ -30,7 +30,6 @@ static double churn(int64_t n)
 static double churn_beside_others(int64_t n)
 {
     sheaf_future **others = bench_room(PENDING, sizeof *others);
-    bench_check(others != NULL, "memory");
     for (intptr_t i = 0; i < PENDING; i++) {
         others[i] = sheaf_spawn(sleep_long, (void *)i);
     }
@@ -50,7 +49,6 @@ static double bulk(int64_t n)
 {
     double start = bench_now();
     sheaf_timeout *limits = calloc((size_t)n, sizeof *limits);
-    bench_check(limits != NULL, "memory");
     for (int64_t i = 0; i < n; i++) {
         bench_check(!sheaf_timeout_begin(&limits[i], SHEAF_MS(60000 + i % 60000), 0), "a limit");
     }

@@ -92,7 +92,6 @@ static int count_flat(void *arg, sheaf_value *result)
     }
     struct node *children = bench_room((long)node->end, sizeof *children);
     sheaf_task *tasks = bench_room((long)node->end, sizeof *tasks);
-    bench_check(children && tasks, "memory");
     int status = count_into(node, children, tasks, result);
     free(children);
     free(tasks);
@@ -129,7 +128,6 @@ static int count_heap(void *arg, sheaf_value *result)
     }
     struct node *children = bench_room((long)node->end, sizeof *children);
     sheaf_future **tasks = bench_room((long)node->end, sizeof *tasks);
-    bench_check(children && tasks, "memory");
     int status = count_futures(node, children, tasks, result);
     free(children);
     free(tasks);
