@@ -33,7 +33,7 @@ enum { TOUCHED_KIB = 64 };
 
 static int touch_and_sleep(void *arg, sheaf_value *result)
 {
-    volatile char frame[TOUCHED_KIB * 1024];
+    volatile unsigned char frame[TOUCHED_KIB * 1024];
     (void)arg;
     for (size_t at = 0; at < sizeof frame; at += 4096) {
         frame[at] = 1;
