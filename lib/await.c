@@ -186,12 +186,8 @@ static SHEAF__ALWAYS_INLINE int call_child(struct sheaf__worker *worker, sheaf_f
                         SHEAF__REQUEST_FLAGS)) { /* A2 */
         return go_on_with_call(task, child, arg, late);
     }
-    int status = child->fn(arg, &child->job.out.value);
-    worker = sheaf__worker_self();
-    if (SHEAF__UNLIKELY(!worker)) {
-        sheaf__returned_in_child("a task");
-    }
-    sheaf__store_rlx(&worker->current, task);
+    int status;
+    worker = sheaf__call_run(task, child, arg, &status);
     if (SHEAF__UNLIKELY(!sheaf__finish_biased(worker, child, status))) {
         return end_call(task, child, status, late);
     }

@@ -99,10 +99,27 @@ static SHEAF__ALWAYS_INLINE void *sheaf__call_begin(struct sheaf__worker *worker
  * nothing awaited. */
 static SHEAF__ALWAYS_INLINE bool sheaf__call_is_asked(const sheaf_future *child)
 {
-    return sheaf__load_rlx(&child->job.word) & (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK);
+    return sheaf__load_rlx(&child->job.word) & SHEAF__REQUEST_FLAGS;
 }
 
-/* Calls the body of a task that call_begin() has announced to its end, on the running stack.
+/* Runs the body of a task that call_begin() has announced, on the running stack.
+ *
+ * The worker may be another one afterwards; it is returned. */
+static SHEAF__ALWAYS_INLINE struct sheaf__worker *
+sheaf__call_run(sheaf_future *task, sheaf_future *child, void *arg, int *status)
+{
+    *status = child->fn(arg, &child->job.out.value);
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (SHEAF__UNLIKELY(!worker)) {
+        sheaf__returned_in_child("a task");
+    }
+    /* First of all, for whoever inspects, and for what the completion calls, a drop or a hook: it
+     * must not see a task that may be gone. */
+    sheaf__store_rlx(&worker->current, task);
+    return worker;
+}
+
+/* The same to its end, unless it is asked to cancel before it begins.
  *
  * The worker may be another one afterwards; it is returned. */
 static SHEAF__ALWAYS_INLINE struct sheaf__worker *sheaf__call_end(sheaf_future *task,
@@ -114,14 +131,8 @@ static SHEAF__ALWAYS_INLINE struct sheaf__worker *sheaf__call_end(sheaf_future *
         sheaf__store_rlx(&worker->current, task);
         return worker;
     }
-    int status = child->fn(arg, &child->job.out.value);
-    worker = sheaf__worker_self();
-    if (SHEAF__UNLIKELY(!worker)) {
-        sheaf__returned_in_child("a task");
-    }
-    /* First of all, for whoever inspects, and for what the completion calls, a drop or a hook: it
-     * must not see a task that may be gone. */
-    sheaf__store_rlx(&worker->current, task);
+    int status;
+    worker = sheaf__call_run(task, child, arg, &status);
     if (SHEAF__UNLIKELY(!sheaf__finish_biased(worker, child, status))) {
         sheaf__future_finish(child, status);
         worker = sheaf__worker_self();

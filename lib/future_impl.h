@@ -90,6 +90,9 @@ enum sheaf__task_state {
 #define SHEAF__WORD_TAKEN 0x80U  /* the value was moved out; never cleared */
 #define SHEAF__WORD_REFERENCE 0x100U
 
+/* What is looked for before a wait or a call: a request, or that somebody is at the word. */
+#define SHEAF__REQUEST_FLAGS (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)
+
 /* asked = last delivered origin : 3 | pending origin : 3 | passed : 1 | undelivered : 5 | count :
  * 20 Changed under LOCK, the last origin also by the task itself. */
 #define SHEAF__ASKED_COUNT 0x000fffffU

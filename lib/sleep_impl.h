@@ -6,8 +6,6 @@
 
 #include "lib/future_impl.h"
 
-#define SHEAF__REQUEST_FLAGS (SHEAF__WORD_CANCEL | SHEAF__WORD_LOCK)
-
 static inline void sheaf__set_awaiting(sheaf_future *task, uintptr_t what)
 {
     /* release: an asker that follows it sees the awaited object as the task does. */
