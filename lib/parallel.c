@@ -14,6 +14,7 @@
 #include "lib/future_impl.h"
 #include "lib/loop.h"
 #include "lib/platform/clock.h"
+#include "lib/waiting.h"
 
 /* A piece that took less than half of this is followed by one of twice the length, one that took
  * more than twice of it by one of half. */
@@ -238,19 +239,6 @@ static int work_on_calls(struct loop *loop, size_t *begin, size_t end)
     return SHEAF_OK;
 }
 
-/* What is not called reads as cancelled, without a value. */
-static void clear_results(size_t count, sheaf_value *values, int *statuses)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (values) {
-            values[i] = (sheaf_value){0};
-        }
-        if (statuses) {
-            statuses[i] = SHEAF_CANCELLED;
-        }
-    }
-}
-
 int sheaf_map(const sheaf_loop_options *options, sheaf_fn *fn, void *args, size_t stride,
               size_t count, sheaf_value *values, int *statuses)
 {
@@ -262,7 +250,7 @@ int sheaf_map(const sheaf_loop_options *options, sheaf_fn *fn, void *args, size_
     if (!fn || (stride && count && !args) || (collects && !statuses)) {
         return SHEAF_INVALID;
     }
-    clear_results(count, values, statuses);
+    sheaf__clear_results(count, values, statuses);
     return sheaf__loop_run(&loop.base, run_loop, &loop);
 }
 

@@ -355,15 +355,14 @@ static int keep_outcome(void *context, size_t index, int status, sheaf_value val
     return SHEAF_OK;
 }
 
-/* What was not started reads as cancelled, without a value. */
-static void clear_results(const struct run *run)
+void sheaf__clear_results(size_t count, sheaf_value *values, int *statuses)
 {
-    for (size_t i = 0; i < run->count; i++) {
-        if (run->values) {
-            run->values[i] = (sheaf_value){0};
+    for (size_t i = 0; i < count; i++) {
+        if (values) {
+            values[i] = (sheaf_value){0};
         }
-        if (run->statuses) {
-            run->statuses[i] = SHEAF_CANCELLED;
+        if (statuses) {
+            statuses[i] = SHEAF_CANCELLED;
         }
     }
 }
@@ -392,7 +391,7 @@ int sheaf_gather_run(const sheaf_gather_options *given, const sheaf_call *calls,
     run.statuses = statuses;
     options.limit = options.limit ? options.limit : SIZE_MAX;
     struct stream *stream = new_stream(&options, count ? count : 1);
-    clear_results(&run);
+    sheaf__clear_results(count, values, statuses);
     if (!stream) {
         return SHEAF_NOMEM;
     }

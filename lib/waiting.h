@@ -16,6 +16,9 @@ sheaf_pool *sheaf__clock_of(sheaf_future *const *futures, size_t count);
 /* Whether each of so many calls is a function or a future. */
 bool sheaf__calls_valid(const sheaf_call *calls, size_t count);
 
+/* What was not started reads as cancelled, without a value.  Both arrays may be NULL. */
+void sheaf__clear_results(size_t count, sheaf_value *values, int *statuses);
+
 /* Lets the others run once, where a wait has nothing to wait for but suspends all the same (W9); in
  * asyncio's order twice, as in asyncio: the ends take a turn, then the caller does.
  * Returns: SHEAF_OK, on a plain thread too; SHEAF_CANCELLED */
