@@ -500,7 +500,8 @@ sheaf_future *sheaf__spawn_fail(const sheaf_spawn_options *options, void *arg, i
 int sheaf__spawn_options(const sheaf_spawn_options *given, sheaf_spawn_options *options);
 
 /* Begins a block of the running task; ends its innermost one.
- * end_block() returns: false when that is another one */
+ * end_block() returns: false when that is another one
+ * has_block() returns: whether it is among the 64 innermost */
 void sheaf__task_begin_block(sheaf_future *task, struct sheaf__block *block);
 bool sheaf__task_end_block(sheaf_future *task, const struct sheaf__block *block);
 bool sheaf__task_has_block(const sheaf_future *task, const struct sheaf__block *block);

@@ -83,6 +83,23 @@ static void a_plain_thread_has_no_scopes(struct fixture *f)
 enum { DEEP = 200 };
 
 /* All expire at once: one request is delivered, and the outermost is the timeout. */
+/* They take no more than their number: the square of it would take minutes. */
+static int scopes_may_be_very_deep(void *arg, sheaf_value *result)
+{
+    enum { DEPTH = 300000 };
+    (void)arg, (void)result;
+    sheaf_timeout *scopes = calloc(DEPTH, sizeof *scopes);
+    EXPECT(scopes != NULL);
+    for (int i = 0; i < DEPTH; i++) {
+        SHEAF_TRY(sheaf_timeout_begin(&scopes[i], SHEAF_S(100), 0));
+    }
+    for (int i = DEPTH; i-- > 0;) {
+        SHEAF_TRY(sheaf_timeout_end(&scopes[i], SHEAF_OK));
+    }
+    free(scopes);
+    return SHEAF_OK;
+}
+
 static int deep_scopes_expire_together(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -472,6 +489,7 @@ static const struct fixture_test tests[] = {
     TASK_TEST(arguments_that_make_no_sense_are_refused),
     TASK_TEST(scopes_are_ended_in_order_by_who_began_them),
     THREAD_TEST(a_plain_thread_has_no_scopes),
+    TASK_TEST_ON(MODE_1, scopes_may_be_very_deep),
     TASK_TEST(deep_scopes_expire_together),
     THREAD_TEST_ON(MODES_REAL, deadlines_are_moved_by_tasks_and_threads),
     THREAD_TEST(requests_of_others_are_heard_among_timeouts),

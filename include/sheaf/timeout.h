@@ -42,8 +42,8 @@ enum {
  *   deadline  the same as a point in time
  *   flags     0 or SHEAF_TIMEOUT_INHERIT
  *
- * Returns: SHEAF_OK; SHEAF_NOTASK; SHEAF_STATE for a scope that is begun already; SHEAF_NOMEM;
- *          SHEAF_INVALID
+ * Returns: SHEAF_OK; SHEAF_NOTASK; SHEAF_STATE for a scope that is begun already and one of the 64
+ *          innermost; SHEAF_NOMEM; SHEAF_INVALID
  * Context: task */
 SHEAF_API int sheaf_timeout_begin(sheaf_timeout *scope, sheaf_duration limit, unsigned flags);
 SHEAF_API int sheaf_timeout_begin_until(sheaf_timeout *scope, sheaf_time deadline, unsigned flags);

@@ -372,9 +372,9 @@ static void sweep_points(struct attempt *a, long most, struct fault_report *repo
             say(report, "no call has failed, although there were %ld points before\n", count);
         }
     }
-    if (count > 10 && report->failed_runs * 2 < report->runs) {
-        say(report, "calls have failed in %ld of %ld runs only\n", report->failed_runs,
-            report->runs);
+    /* How many points a run with threads has is chance, but so many are not missed every time. */
+    if (count > 10 && report->failed_runs == 0) {
+        say(report, "calls have failed in none of %ld runs\n", report->runs);
     }
 }
 
