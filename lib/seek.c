@@ -232,3 +232,12 @@ struct sheaf__job *sheaf__seek(struct sheaf__worker *worker)
     }
     return job;
 }
+
+struct sheaf__job *sheaf__seek_near(struct sheaf__worker *worker)
+{
+    if (!worker->direct || SHEAF__UNLIKELY(sheaf__pool_stopped(worker->pool)) ||
+        SHEAF__UNLIKELY(sheaf__load_rlx(&worker->pool->unwatched))) {
+        return NULL;
+    }
+    return next_local(worker);
+}

@@ -11,6 +11,12 @@
  * Context: the worker's own loop, no task runs */
 struct sheaf__job *sheaf__seek(struct sheaf__worker *worker);
 
+/* The next job out of the queues that lie nearest, for a fiber that is about to rest; no search.
+ *
+ * Returns: NULL when there is none, or the loop is to look itself
+ * Context: the worker, on the fiber that is about to be left */
+struct sheaf__job *sheaf__seek_near(struct sheaf__worker *worker);
+
 /* A number from the worker's generator.  Context: the worker */
 uint64_t sheaf__roll(struct sheaf__worker *worker);
 

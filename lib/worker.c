@@ -257,6 +257,19 @@ static struct sheaf__worker *next_worker(struct sheaf__worker *worker,
     return &pool->workers[(worker->index + steps) % pool->worker_count];
 }
 
+/* Who goes on when the running fiber rests: a fiber that is ready, without a detour through a loop
+ * on another stack (w6_pingpong); or a loop, which runs what was found here, or searches. */
+static struct sheaf__fiber *successor(struct sheaf__worker *worker)
+{
+    struct sheaf__job *job = sheaf__seek_near(worker);
+    if (job && (sheaf__load_rlx(&job->flags) & SHEAF__JOB_FIBER)) {
+        return sheaf__fiber_of_job(job);
+    }
+    sheaf__store_rlx(&worker->handed, job);
+    struct sheaf__fiber *loop = take_fiber(worker);
+    return loop ? loop : &worker->home;
+}
+
 /* Switches away from the running fiber, whose wait word decides when it comes back. */
 static void leave_fiber(struct sheaf__worker *worker)
 {
@@ -267,11 +280,11 @@ static void leave_fiber(struct sheaf__worker *worker)
     sheaf__store_rlx(&self->bound_for, next_worker(worker, self));
     /* release: an inspector that pins the fiber reads the tasks on its stack through this. */
     sheaf__store_rel(&self->current, current);
-    struct sheaf__fiber *next = take_fiber(worker);
+    struct sheaf__fiber *next = successor(worker);
     sheaf__store_rlx(&worker->parking, self);
     sheaf__store_rlx(&worker->current, NULL);
     sheaf__count(&worker->counts.parked);
-    switch_to(worker, self, next ? next : &worker->home);
+    switch_to(worker, self, next);
     worker = sheaf__worker_self();
     sheaf__store_rlx(&self->current, NULL);
     sheaf__count(&worker->counts.resumed);
@@ -335,6 +348,7 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
     worker->migrates = pool->flags & SHEAF_POOL_MIGRATE;
     worker->calls = !worker->deterministic && !worker->migrates;
     worker->is_spare = index >= pool->worker_count;
+    worker->direct = !worker->deterministic && !worker->is_spare;
     worker->plain_spawns = !worker->deterministic && !(pool->flags & SHEAF_POOL_STAMPS);
     worker->born = sheaf__fences_are_full() ? pool->ops->stolen : 0;
     worker->head = sheaf__job_head(index, 0, 0, worker->born);

@@ -52,6 +52,7 @@ struct sheaf__worker {
     bool calls;              /* const: a child may run on the stack of who awaits it */
     bool migrates;           /* const: every wait suspends, and goes on on another worker */
     bool is_spare;           /* const: one of those beside the workers asked for */
+    bool direct;             /* const: a fiber that rests looks itself for who goes on */
     bool plain_spawns;       /* const: no extra part for the pool's options, not deterministic */
     SHEAF__ATOMIC(uint8_t) held; /* its tasks are to wait before they end: lib/inspect.c */
     struct sheaf__counters counts;

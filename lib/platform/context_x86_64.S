@@ -9,14 +9,14 @@
  * The two control words are restored without a look at whether they differ: that costs 1.8 ns of
  * 4.7, the comparison 3.6.
  *
- * The last instruction is a jump instead of a return: a return goes to where the *other* context
- * called from, so the CPU's return stack is wrong as a rule (2.9 ns against 8.7 without the control
- * words).
+ * The last instruction is a return, though it goes to where the *other* context called from: both
+ * called from the same place as a rule, and behind a jump the CPU's return stack is one too deep, so
+ * that every return up to the caller of the library is predicted wrong.  Two tasks that give way to
+ * each other take 53 ns with a return and 76 with a jump.
  *
- * Control-flow enforcement: endbr64 makes the entry a valid target, and notrack exempts the jump,
- * since what follows a call is no endbr64.  The jump does not pop a shadow stack, so the object
- * declares IBT and not SHSTK; the linker then declares the program likewise, and the loader does
- * not give it shadow stacks.
+ * Control-flow enforcement: endbr64 makes the entry a valid target.  The return does not find its
+ * address on a shadow stack, so the object declares IBT and not SHSTK; the linker then declares the
+ * program likewise, and the loader does not give it shadow stacks.
  */
 
         .text
@@ -77,10 +77,7 @@ sheaf__context_swap:                    /* rdi: void **from_sp, rsi: void *to_sp
         popq    %rbp
         .cfi_adjust_cfa_offset -8
         .cfi_restore rbp
-        popq    %rcx
-        .cfi_adjust_cfa_offset -8
-        .cfi_register rip, rcx
-        notrack jmp *%rcx
+        ret
         .cfi_endproc
         .size   sheaf__context_swap, . - sheaf__context_swap
 
