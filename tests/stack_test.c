@@ -142,9 +142,46 @@ static void past_the_high_water_mark_memory_goes_back(void **state)
     for (int i = 0; i < 3; i++) sheaf__stack_give(&stacks, low[i]);
     assert_int_equal(stacks_counts().free_warm, 2);
     assert_int_equal(stacks_counts().free_cold, 1);
-    assert_true(resident_pages(low[0], usable) > 1);
+    assert_int_equal(resident_pages(low[0], usable), 0);
     assert_true(resident_pages(low[1], usable) > 1);
-    assert_int_equal(resident_pages(low[2], usable), 0);
+    assert_true(resident_pages(low[2], usable) > 1);
+}
+
+static void as_many_as_are_in_use_keep_their_memory(void **state)
+{
+    (void)state;
+    char *low[10];
+    sheaf__stacks_keep(&stacks, 1);
+    for (int i = 0; i < 10; i++) low[i] = stacks_take();
+    for (int i = 0; i < 5; i++) sheaf__stack_give(&stacks, low[i]);
+    assert_int_equal(stacks_counts().free_warm, 5);
+    sheaf__stack_give(&stacks, low[5]);
+    assert_int_equal(stacks_counts().free_warm, 4);
+    for (int i = 6; i < 10; i++) sheaf__stack_give(&stacks, low[i]);
+    assert_int_equal(stacks_counts().free_warm, 1);
+}
+
+/* Stacks side by side lose their memory in one call, and those between them keep theirs. */
+static void memory_goes_back_around_stacks_in_use(void **state)
+{
+    (void)state;
+    enum { COUNT = 100 };
+    size_t usable = sheaf__stacks_usable(&stacks);
+    char *low[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        low[i] = stacks_take();
+        memset(low[i], i + 1, usable);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        if (i % 10) sheaf__stack_give(&stacks, low[i]);
+    }
+    sheaf__stacks_trim(&stacks, 0);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(resident_pages(low[i], usable) == 0, i % 10 != 0);
+        assert_int_equal(low[i][usable / 2], i % 10 ? 0 : i + 1);
+        assert_true(page_faults(low[i] - 1));
+    }
+    for (int i = 0; i < COUNT; i += 10) sheaf__stack_give(&stacks, low[i]);
 }
 
 static void a_cold_stack_stays_readable_and_is_taken_again(void **state)
@@ -169,8 +206,8 @@ static void warm_stacks_are_taken_before_cold_ones(void **state)
     char *warm = stacks_take();
     char *cold = stacks_take();
     sheaf__stacks_keep(&stacks, 1);
-    sheaf__stack_give(&stacks, warm);
     sheaf__stack_give(&stacks, cold);
+    sheaf__stack_give(&stacks, warm);
     assert_ptr_equal(stacks_take(), warm);
     assert_ptr_equal(stacks_take(), cold);
 }
@@ -368,6 +405,9 @@ int main(void)
         with_stacks(a_warm_stack_keeps_its_memory),
         with_stacks(past_the_high_water_mark_memory_goes_back),
         with_mprotect(past_the_high_water_mark_memory_goes_back),
+        with_stacks(as_many_as_are_in_use_keep_their_memory),
+        with_stacks(memory_goes_back_around_stacks_in_use),
+        with_mprotect(memory_goes_back_around_stacks_in_use),
         with_stacks(a_cold_stack_stays_readable_and_is_taken_again),
         with_mprotect(a_cold_stack_stays_readable_and_is_taken_again),
         with_stacks(warm_stacks_are_taken_before_cold_ones),

@@ -32,10 +32,14 @@
 
 /* One stack's place in the books. */
 struct sheaf__stack_slot {
-    struct sheaf__stack_slot *next; /* while free: the one given back before; guarded by lock */
-    char *low;                      /* the lowest usable address; const */
-    bool guarded;                   /* whoever holds the stack; set once */
-    bool abandoned;                 /* whoever held the stack; set once */
+    struct sheaf__stack_slot *next;  /* while free: the one given back before; guarded by lock */
+    struct sheaf__stack_slot *newer; /* while warm: the one given back after; guarded by lock */
+    char *low;                       /* the lowest usable address; const */
+    bool first;                      /* of its slab; const */
+    bool last;                       /* likewise */
+    bool warm;                       /* among the warm ones; guarded by lock */
+    bool guarded;                    /* whoever holds the stack; set once */
+    bool abandoned;                  /* whoever held the stack; set once */
 };
 
 struct sheaf__stack_slab {
@@ -158,6 +162,8 @@ static struct sheaf__stack_slab *slab_map(const struct sheaf__stacks *stacks, si
     slab->first_guard = at + header;
     for (size_t i = 0; i < count; i++)
         slab->slots[i].low = slab->first_guard + i * stride(stacks) + stacks->guard;
+    slab->slots[0].first = true;
+    slab->slots[count - 1].last = true;
     return slab;
 }
 
@@ -185,21 +191,38 @@ static struct sheaf__stack_slab *slab_add(struct sheaf__stacks *stacks)
 
 /* ---- free lists; the lock is held ------------------------------------------------------------ */
 
-static void slot_push(struct sheaf__stack_slot **list, size_t *count,
-                      struct sheaf__stack_slot *slot)
+static void cold_push(struct sheaf__stacks *stacks, struct sheaf__stack_slot *slot)
 {
-    slot->next = *list;
-    *list = slot;
-    *count += 1;
+    slot->next = stacks->cold;
+    stacks->cold = slot;
+    stacks->counts.free_cold++;
 }
 
-static struct sheaf__stack_slot *slot_pop(struct sheaf__stack_slot **list, size_t *count)
+static struct sheaf__stack_slot *cold_pop(struct sheaf__stacks *stacks)
 {
-    struct sheaf__stack_slot *slot = *list;
+    struct sheaf__stack_slot *slot = stacks->cold;
     if (!slot) return NULL;
-    *list = slot->next;
-    *count -= 1;
+    stacks->cold = slot->next;
+    stacks->counts.free_cold--;
     return slot;
+}
+
+static void warm_push(struct sheaf__stacks *stacks, struct sheaf__stack_slot *slot)
+{
+    slot->next = stacks->warm;
+    slot->newer = NULL;
+    slot->warm = true;
+    *(slot->next ? &slot->next->newer : &stacks->oldest) = slot;
+    stacks->warm = slot;
+    stacks->counts.free_warm++;
+}
+
+static void warm_remove(struct sheaf__stacks *stacks, struct sheaf__stack_slot *slot)
+{
+    *(slot->next ? &slot->next->newer : &stacks->oldest) = slot->newer;
+    *(slot->newer ? &slot->newer->next : &stacks->warm) = slot->next;
+    slot->warm = false;
+    stacks->counts.free_warm--;
 }
 
 static struct sheaf__stack_slot *slot_issue(struct sheaf__stacks *stacks)
@@ -213,8 +236,12 @@ static struct sheaf__stack_slot *slot_issue(struct sheaf__stacks *stacks)
 /* Warm before cold before new: what was used last costs the fewest page faults. */
 static struct sheaf__stack_slot *slot_choose(struct sheaf__stacks *stacks)
 {
-    struct sheaf__stack_slot *slot = slot_pop(&stacks->warm, &stacks->counts.free_warm);
-    if (!slot) slot = slot_pop(&stacks->cold, &stacks->counts.free_cold);
+    struct sheaf__stack_slot *slot = stacks->warm;
+    if (slot) {
+        warm_remove(stacks, slot);
+        return slot;
+    }
+    slot = cold_pop(stacks);
     return slot ? slot : slot_issue(stacks);
 }
 
@@ -284,7 +311,7 @@ static bool slot_guard(struct sheaf__stacks *stacks, struct sheaf__stack_slot *s
     if (slot->guarded) return true;
     pthread_mutex_lock(&stacks->lock);
     stacks->counts.live--;
-    slot_push(&stacks->cold, &stacks->counts.free_cold, slot);
+    cold_push(stacks, slot);
     pthread_mutex_unlock(&stacks->lock);
     return false;
 }
@@ -304,14 +331,54 @@ void *sheaf__stack_take(struct sheaf__stacks *stacks)
     return slot->low;
 }
 
-/* Return a free stack's memory and put it among the cold ones.  The call can only fail for locked
- * memory; the stack then merely keeps its pages. */
-static void slot_cool(struct sheaf__stacks *stacks, struct sheaf__stack_slot *slot)
+/* ---- memory that goes back ------------------------------------------------------------------- */
+
+/* Stacks that lie side by side. */
+struct run {
+    struct sheaf__stack_slot *first;
+    size_t count; /* 0: none */
+};
+
+/* Takes at most `most` warm stacks that lie side by side out of the list, the oldest among them.
+ * Called with the lock held. */
+static struct run run_take(struct sheaf__stacks *stacks, size_t most)
 {
-    madvise(slot->low, stack_bytes(stacks), MADV_DONTNEED);
+    struct run run = {stacks->oldest, 0};
+    while (run.count < most && run.first) {
+        struct sheaf__stack_slot *slot = run.first + run.count;
+        if (run.count > 0 && (slot[-1].last || !slot->warm)) break;
+        warm_remove(stacks, slot);
+        run.count++;
+    }
+    while (run.count > 0 && run.count < most && !run.first->first && run.first[-1].warm) {
+        warm_remove(stacks, --run.first);
+        run.count++;
+    }
+    return run;
+}
+
+/* Returns the memory of a run and puts it among the cold ones.  One call for all of it, since each
+ * call interrupts every other CPU that the process runs on; the guards in between stay guards.  It
+ * can only fail for locked memory; the stacks then merely keep their pages. */
+static void run_cool(struct sheaf__stacks *stacks, struct run run)
+{
+    const struct sheaf__stack_slot *last = run.first + run.count - 1;
+    madvise(run.first->low, (size_t)(last->low - run.first->low) + stack_bytes(stacks),
+            MADV_DONTNEED);
     pthread_mutex_lock(&stacks->lock);
-    slot_push(&stacks->cold, &stacks->counts.free_cold, slot);
+    for (size_t i = 0; i < run.count; i++) cold_push(stacks, run.first + i);
     pthread_mutex_unlock(&stacks->lock);
+}
+
+/* How many stacks are too many, of those that are warm: none until they are more than those in use
+ * and than the mark, and by a sixteenth of it, so that there is something to be done at once. */
+static size_t surplus(const struct sheaf__stacks *stacks)
+{
+    size_t warm = stacks->counts.free_warm;
+    size_t slack = stacks->keep / 16;
+    size_t mark = stacks->keep;
+    if (mark > 0 && mark < stacks->counts.live) mark = stacks->counts.live;
+    return warm > mark + slack ? warm - mark : 0;
 }
 
 /* A stack that is given twice, or whose footer was overwritten, means that memory is wrong
@@ -335,25 +402,22 @@ void sheaf__stack_give(struct sheaf__stacks *stacks, void *low)
     struct sheaf__stack_slot *slot = slot_leave(stacks, low);
     pthread_mutex_lock(&stacks->lock);
     stacks->counts.live--;
-    bool warm = stacks->counts.free_warm < stacks->keep;
-    if (warm) slot_push(&stacks->warm, &stacks->counts.free_warm, slot);
+    warm_push(stacks, slot);
+    struct run run = run_take(stacks, surplus(stacks));
     pthread_mutex_unlock(&stacks->lock);
-    if (!warm) slot_cool(stacks, slot);
+    if (run.count > 0) run_cool(stacks, run);
 }
 
-/* The stacks given back last go first: one list serves both ends of the question, and pages are
- * equally expensive whichever stack they belong to. */
 void sheaf__stacks_trim(struct sheaf__stacks *stacks, size_t count)
 {
-    for (;;) {
-        struct sheaf__stack_slot *slot = NULL;
+    struct run run;
+    do {
         pthread_mutex_lock(&stacks->lock);
-        if (stacks->counts.free_warm > count)
-            slot = slot_pop(&stacks->warm, &stacks->counts.free_warm);
+        size_t warm = stacks->counts.free_warm;
+        run = run_take(stacks, warm > count ? warm - count : 0);
         pthread_mutex_unlock(&stacks->lock);
-        if (!slot) return;
-        slot_cool(stacks, slot);
-    }
+        if (run.count > 0) run_cool(stacks, run);
+    } while (run.count > 0);
 }
 
 void sheaf__stacks_keep(struct sheaf__stacks *stacks, size_t count)

@@ -31,7 +31,8 @@
  * aarch64 compilers probe under -fstack-clash-protection; it costs address space only. */
 #define SHEAF__STACK_GUARD ((size_t)64 * 1024)
 
-/* How many free stacks keep their memory unless sheaf__stacks_keep says otherwise. */
+/* How many free stacks keep their memory unless sheaf__stacks_keep says otherwise; as many as are in
+ * use do so anyway. */
 #define SHEAF__STACKS_KEEP_DEFAULT ((size_t)1024)
 
 enum sheaf__stack_guard_kind {
@@ -60,11 +61,12 @@ struct sheaf__stacks {
     enum sheaf__stack_guard_kind guard_kind; /* const after init */
     pthread_mutex_t lock;                    /* innermost; guards all that follows */
     struct sheaf__stack_slot *warm;          /* free stacks with memory, the last given first */
-    struct sheaf__stack_slot *cold;          /* free stacks without, likewise */
+    struct sheaf__stack_slot *oldest;        /* of these, the first given */
+    struct sheaf__stack_slot *cold;          /* free stacks without, the last given first */
     /* The newest slab, whose untouched stacks are given out in order.  Atomic: written under the
      * lock, read also by sheaf__stack_guard_hit in signal handlers. */
     _Atomic(struct sheaf__stack_slab *) newest;
-    size_t keep; /* how many warm free stacks may be kept */
+    size_t keep; /* how many warm free stacks are kept at least */
     struct sheaf__stacks_statistics counts;
 };
 
@@ -109,7 +111,8 @@ void sheaf__stack_abandon(struct sheaf__stacks *stacks, void *low);
  *          most 16 below the rounded size. */
 size_t sheaf__stacks_usable(const struct sheaf__stacks *stacks);
 
-/* Set how many free stacks keep their memory; those above it lose it at once.  0 keeps none. */
+/* Set how many free stacks keep their memory when fewer than that are in use; what goes beyond loses
+ * it now.  Later on it loses it a sixteenth of the mark at a time.  0 keeps none, ever. */
 void sheaf__stacks_keep(struct sheaf__stacks *stacks, size_t count);
 
 /* Return the memory of all but `count` warm free stacks to the system; for quiet times. */
