@@ -370,14 +370,15 @@ static void run_cool(struct sheaf__stacks *stacks, struct run run)
     pthread_mutex_unlock(&stacks->lock);
 }
 
-/* How many stacks are too many, of those that are warm: none until they are more than those in use
- * and than the mark, and by a sixteenth of it, so that there is something to be done at once. */
+/* How many stacks are too many, of those that are warm: none until they are more than the mark and
+ * than thrice those in use, and by a sixteenth of the mark, so that there is something to be done
+ * at once.  Where three in four are free, many lie side by side, in whatever order tasks end. */
 static size_t surplus(const struct sheaf__stacks *stacks)
 {
     size_t warm = stacks->counts.free_warm;
     size_t slack = stacks->keep / 16;
     size_t mark = stacks->keep;
-    if (mark > 0 && mark < stacks->counts.live) mark = stacks->counts.live;
+    if (mark > 0 && mark < 3 * stacks->counts.live) mark = 3 * stacks->counts.live;
     return warm > mark + slack ? warm - mark : 0;
 }
 

@@ -31,8 +31,8 @@
  * aarch64 compilers probe under -fstack-clash-protection; it costs address space only. */
 #define SHEAF__STACK_GUARD ((size_t)64 * 1024)
 
-/* How many free stacks keep their memory unless sheaf__stacks_keep says otherwise; as many as are in
- * use do so anyway. */
+/* How many free stacks keep their memory unless sheaf__stacks_keep says otherwise; thrice as many as
+ * are in use do so anyway. */
 #define SHEAF__STACKS_KEEP_DEFAULT ((size_t)1024)
 
 enum sheaf__stack_guard_kind {
