@@ -72,7 +72,7 @@ static void resume_thread(struct sheaf__wait *wait)
 
 bool sheaf__thread_wait_init(struct sheaf__thread_wait *self)
 {
-    if (sheaf__parker_init(&self->parker)) {
+    if (sheaf__parker_init(&self->parker, false)) {
         return false;
     }
     self->wait.resume = resume_thread;

@@ -362,7 +362,7 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
     sheaf__runq_init(&worker->pinned);
     sheaf__runq_init(&worker->pinned_late);
     worker->bunk.parker = &worker->parker;
-    if (sheaf__parker_init(&worker->parker)) {
+    if (sheaf__parker_init(&worker->parker, true)) {
         return SHEAF_NOMEM;
     }
     if (!sheaf__deque_init(&worker->deque, index)) {

@@ -15,17 +15,34 @@
 #define MS ((int64_t)1000000)
 #define LONG_NS (60 * 1000 * MS) /* so long that a test which waits for it has failed */
 
-static int parker_setup(void **state)
+static int init_in(void **state, bool lasting)
 {
     static struct sheaf__parker parker;
     *state = &parker;
-    return sheaf__parker_init(&parker);
+    return sheaf__parker_init(&parker, lasting);
+}
+
+static int parker_setup(void **state)
+{
+    return init_in(state, false);
+}
+
+static int lasting_setup(void **state)
+{
+    return init_in(state, true);
 }
 
 static int parker_teardown(void **state)
 {
     sheaf__parker_destroy(*state);
     return 0;
+}
+
+/* The state of the tests that make parkers of their own: a parker of the kind. */
+static bool is_lasting(void **state)
+{
+    const struct sheaf__parker *kind = *state;
+    return kind->lasting;
 }
 
 static int64_t in(int64_t ns)
@@ -137,11 +154,10 @@ static void *rally_partner(void *arg)
 
 static void a_long_rally_loses_no_wake_up(void **state)
 {
-    (void)state;
     struct rally r = {.hits = 0};
     pthread_t thread;
-    assert_int_equal(sheaf__parker_init(&r.ping), 0);
-    assert_int_equal(sheaf__parker_init(&r.pong), 0);
+    assert_int_equal(sheaf__parker_init(&r.ping, is_lasting(state)), 0);
+    assert_int_equal(sheaf__parker_init(&r.pong, is_lasting(state)), 0);
     assert_int_equal(pthread_create(&thread, NULL, rally_partner, &r), 0);
     for (int i = 0; i < ROUNDS; i++) {
         r.hits++;
@@ -159,11 +175,10 @@ static void a_long_rally_loses_no_wake_up(void **state)
  * the one after it. */
 static void a_time_out_that_races_an_unpark_keeps_the_token(void **state)
 {
-    (void)state;
     struct rally r = {.hits = 0};
     pthread_t thread;
-    assert_int_equal(sheaf__parker_init(&r.ping), 0);
-    assert_int_equal(sheaf__parker_init(&r.pong), 0);
+    assert_int_equal(sheaf__parker_init(&r.ping, is_lasting(state)), 0);
+    assert_int_equal(sheaf__parker_init(&r.pong, is_lasting(state)), 0);
     assert_int_equal(pthread_create(&thread, NULL, rally_partner, &r), 0);
     for (int i = 0; i < ROUNDS; i++) {
         r.hits++;
@@ -196,15 +211,14 @@ static void *waker_loop(void *arg)
 
 static void the_woken_thread_may_destroy_the_parker_at_once(void **state)
 {
-    (void)state;
     struct waker w = {.target = NULL};
     pthread_t thread;
-    assert_int_equal(sheaf__parker_init(&w.work), 0);
+    assert_int_equal(sheaf__parker_init(&w.work, is_lasting(state)), 0);
     assert_int_equal(pthread_create(&thread, NULL, waker_loop, &w), 0);
     for (int i = 0; i < ROUNDS; i++) {
         struct sheaf__parker *p = malloc(sizeof *p);
         assert_non_null(p);
-        assert_int_equal(sheaf__parker_init(p), 0);
+        assert_int_equal(sheaf__parker_init(p, is_lasting(state)), 0);
         w.target = p;
         sheaf__unpark(&w.work);
         sheaf__park(p);
@@ -215,7 +229,11 @@ static void the_woken_thread_may_destroy_the_parker_at_once(void **state)
     sheaf__parker_destroy(&w.work);
 }
 
-#define with_parker(test) cmocka_unit_test_setup_teardown(test, parker_setup, parker_teardown)
+#define with_parker(test)                                                                          \
+    cmocka_unit_test_setup_teardown(test, parker_setup, parker_teardown),                          \
+    {                                                                                              \
+#test ", lasting", test, lasting_setup, parker_teardown, NULL                              \
+    }
 
 int main(void)
 {
@@ -228,9 +246,9 @@ int main(void)
         with_parker(park_until_is_never_early),
         with_parker(unpark_wakes_a_parked_thread_and_publishes),
         with_parker(unpark_ends_a_timed_park_long_before_its_deadline),
-        cmocka_unit_test(a_long_rally_loses_no_wake_up),
-        cmocka_unit_test(a_time_out_that_races_an_unpark_keeps_the_token),
-        cmocka_unit_test(the_woken_thread_may_destroy_the_parker_at_once),
+        with_parker(a_long_rally_loses_no_wake_up),
+        with_parker(a_time_out_that_races_an_unpark_keeps_the_token),
+        with_parker(the_woken_thread_may_destroy_the_parker_at_once),
     };
     return cmocka_run_group_tests_name("park", tests, NULL, NULL);
 }

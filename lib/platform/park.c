@@ -10,9 +10,16 @@
  *      implementations that a mutex can be destroyed, and its memory freed, as soon as it is
  *      unlocked and nobody is going to lock it; the C libraries' tail is a wake-up by address,
  *      which does not touch the memory.
+ *
+ * A signal that is sent with the lock held wakes a thread into that lock, where it may have to sleep
+ * once more.  A lasting parker sends it after the unlock, and counts who is in between: the count
+ * goes up before the token can be seen, so who destroys the parker waits until it is down again,
+ * which is the last that unpark does to it.
  */
 #include "lib/platform/park.h"
 
+#include <sched.h>
+#include <stdatomic.h>
 #include <time.h>
 
 static int condition_init(pthread_cond_t *condition)
@@ -26,7 +33,7 @@ static int condition_init(pthread_cond_t *condition)
     return failed;
 }
 
-int sheaf__parker_init(struct sheaf__parker *p)
+int sheaf__parker_init(struct sheaf__parker *p, bool lasting)
 {
     int failed = pthread_mutex_init(&p->lock, NULL);
     if (failed) return failed;
@@ -36,11 +43,15 @@ int sheaf__parker_init(struct sheaf__parker *p)
         return failed;
     }
     p->token = false;
+    p->lasting = lasting;
+    atomic_init(&p->unparkers, 0);
     return 0;
 }
 
 void sheaf__parker_destroy(struct sheaf__parker *p)
 {
+    /* acquire: pairs with the release in unpark_lasting(). */
+    while (atomic_load_explicit(&p->unparkers, memory_order_acquire) > 0) sched_yield();
     pthread_cond_destroy(&p->ready);
     pthread_mutex_destroy(&p->lock);
 }
@@ -78,8 +89,24 @@ bool sheaf__park_until(struct sheaf__parker *p, int64_t monotonic_ns)
     return taken;
 }
 
+static void unpark_lasting(struct sheaf__parker *p)
+{
+    /* relaxed: the lock hands it on together with the token. */
+    atomic_fetch_add_explicit(&p->unparkers, 1, memory_order_relaxed);
+    pthread_mutex_lock(&p->lock);
+    p->token = true;
+    pthread_mutex_unlock(&p->lock);
+    pthread_cond_signal(&p->ready);
+    atomic_fetch_sub_explicit(&p->unparkers, 1, memory_order_release);
+    /* p may be gone from here on. */
+}
+
 void sheaf__unpark(struct sheaf__parker *p)
 {
+    if (p->lasting) {
+        unpark_lasting(p);
+        return;
+    }
     pthread_mutex_lock(&p->lock);
     p->token = true;
     pthread_cond_signal(&p->ready);

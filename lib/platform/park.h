@@ -13,16 +13,21 @@
 
 /* One per thread that may block. */
 struct sheaf__parker {
-    pthread_mutex_t lock; /* innermost of all: nothing is called with it held */
-    pthread_cond_t ready; /* on the monotonic clock; signalled when token becomes true */
-    bool token;           /* guarded by lock */
+    pthread_mutex_t lock;        /* innermost of all: nothing is called with it held */
+    pthread_cond_t ready;        /* on the monotonic clock; signalled when token becomes true */
+    bool token;                  /* guarded by lock */
+    bool lasting;                /* const after init */
+    _Atomic(unsigned) unparkers; /* of a lasting one: threads that are inside of an unpark */
 };
 
 /* Make a parker without a token.
  *
+ *   lasting  it serves for many parks: the unpark is cheaper, and destroying it may wait for a
+ *            thread that is inside of one
+ *
  * Returns:  0, or the error number of the failed call; then there is nothing to destroy
  */
-int sheaf__parker_init(struct sheaf__parker *p);
+int sheaf__parker_init(struct sheaf__parker *p, bool lasting);
 
 /* End a parker.
  *
