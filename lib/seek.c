@@ -214,7 +214,7 @@ static struct sheaf__job *search(struct sheaf__worker *worker)
 
 struct sheaf__job *sheaf__seek(struct sheaf__worker *worker)
 {
-    struct sheaf__job *job = sheaf__load_rlx(&worker->handed);
+    struct sheaf__job *job = sheaf__load_acq(&worker->handed);
     if (job) {
         sheaf__store_rlx(&worker->handed, NULL);
         return job;

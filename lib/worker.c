@@ -102,7 +102,7 @@ static struct sheaf__fiber *take_fiber(struct sheaf__worker *worker)
 static void arrive(void)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
-    struct sheaf__fiber *parking = sheaf__load_rlx(&worker->parking);
+    struct sheaf__fiber *parking = sheaf__load_acq(&worker->parking);
     if (parking) {
         sheaf__store_rlx(&worker->parking, NULL);
         sheaf__wait_parked(&parking->wait);
@@ -194,7 +194,7 @@ static void home_loop(struct sheaf__worker *worker)
         } else if (job) {
             fiber = take_fiber(worker);
             if (fiber) {
-                sheaf__store_rlx(&worker->handed, job);
+                sheaf__store_rel(&worker->handed, job);
                 switch_to(worker, &worker->home, fiber);
             } else {
                 worker->pool->ops->refuse(worker->pool, job, SHEAF_NOMEM);
@@ -265,7 +265,7 @@ static struct sheaf__fiber *successor(struct sheaf__worker *worker)
     if (job && (sheaf__load_rlx(&job->flags) & SHEAF__JOB_FIBER)) {
         return sheaf__fiber_of_job(job);
     }
-    sheaf__store_rlx(&worker->handed, job);
+    sheaf__store_rel(&worker->handed, job);
     struct sheaf__fiber *loop = take_fiber(worker);
     return loop ? loop : &worker->home;
 }
@@ -281,7 +281,7 @@ static void leave_fiber(struct sheaf__worker *worker)
     /* release: an inspector that pins the fiber reads the tasks on its stack through this. */
     sheaf__store_rel(&self->current, current);
     struct sheaf__fiber *next = successor(worker);
-    sheaf__store_rlx(&worker->parking, self);
+    sheaf__store_rel(&worker->parking, self);
     sheaf__store_rlx(&worker->current, NULL);
     sheaf__count(&worker->counts.parked);
     switch_to(worker, self, next);
@@ -329,7 +329,7 @@ bool sheaf__worker_run_special(struct sheaf__worker *worker, struct sheaf__job *
     if (!fiber) {
         return false;
     }
-    sheaf__store_rlx(&worker->handed, job);
+    sheaf__store_rel(&worker->handed, job);
     trim_cache(worker);
     cache_fiber(worker, self);
     switch_to(worker, self, fiber);

@@ -6,7 +6,9 @@
  * stack, on the thread's own stack ("home"), where it can resume parked fibers but start nothing.
  *
  * Owner-only fields are relaxed atomics: several fibers of one worker use them, in program order of
- * the thread, which a race detector that takes fibers for threads cannot know. */
+ * the thread, which a race detector that takes fibers for threads cannot know.  Where one fiber
+ * hands another something to look into, `parking`, `handed` and `cached`, release and acquire tell
+ * it. */
 #ifndef SHEAF_LIB_WORKER_H
 #define SHEAF_LIB_WORKER_H
 

@@ -63,10 +63,7 @@ static inline void sheaf__free_array(void *block, size_t, size_t)
 }
 
 #include "lib/error_impl.h"
-/* Its one atomic field is for the real parker alone. */
-#define _Atomic(type) type
 #include "lib/platform/park.h"
-#undef _Atomic
 
 void sheaf__panic(const char *format, ...)
 {
