@@ -10,9 +10,9 @@
  * 4.7, the comparison 3.6.
  *
  * The last instruction is a return, though it goes to where the *other* context called from: both
- * called from the same place as a rule, and behind a jump the CPU's return stack is one too deep, so
- * that every return up to the caller of the library is predicted wrong.  Two tasks that give way to
- * each other take 53 ns with a return and 76 with a jump.
+ * called from the same place as a rule, and behind a jump the CPU's return stack is one too deep,
+ * so that every return up to the caller of the library is predicted wrong.  Two tasks that give way
+ * to each other take 53 ns with a return and 76 with a jump.
  *
  * Control-flow enforcement: endbr64 makes the entry a valid target.  The return does not find its
  * address on a shadow stack, so the object declares IBT and not SHSTK; the linker then declares the

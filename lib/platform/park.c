@@ -11,10 +11,10 @@
  *      unlocked and nobody is going to lock it; the C libraries' tail is a wake-up by address,
  *      which does not touch the memory.
  *
- * A signal that is sent with the lock held wakes a thread into that lock, where it may have to sleep
- * once more.  A lasting parker sends it after the unlock, and counts who is in between: the count
- * goes up before the token can be seen, so who destroys the parker waits until it is down again,
- * which is the last that unpark does to it.
+ * A signal that is sent with the lock held wakes a thread into that lock, where it may have to
+ * sleep once more.  A lasting parker sends it after the unlock, and counts who is in between: the
+ * count goes up before the token can be seen, so who destroys the parker waits until it is down
+ * again, which is the last that unpark does to it.
  */
 #include "lib/platform/park.h"
 

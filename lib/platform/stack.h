@@ -31,8 +31,8 @@
  * aarch64 compilers probe under -fstack-clash-protection; it costs address space only. */
 #define SHEAF__STACK_GUARD ((size_t)64 * 1024)
 
-/* How many free stacks keep their memory unless sheaf__stacks_keep says otherwise; thrice as many as
- * are in use do so anyway. */
+/* How many free stacks keep their memory unless sheaf__stacks_keep says otherwise; thrice as many
+ * as are in use do so anyway. */
 #define SHEAF__STACKS_KEEP_DEFAULT ((size_t)1024)
 
 enum sheaf__stack_guard_kind {
@@ -111,8 +111,8 @@ void sheaf__stack_abandon(struct sheaf__stacks *stacks, void *low);
  *          most 16 below the rounded size. */
 size_t sheaf__stacks_usable(const struct sheaf__stacks *stacks);
 
-/* Set how many free stacks keep their memory when fewer than that are in use; what goes beyond loses
- * it now.  Later on it loses it a sixteenth of the mark at a time.  0 keeps none, ever. */
+/* Set how many free stacks keep their memory at least; those beyond it lose it now.  Later on memory
+ * goes back for a sixteenth of the mark at a time.  0 keeps none, ever. */
 void sheaf__stacks_keep(struct sheaf__stacks *stacks, size_t count);
 
 /* Return the memory of all but `count` warm free stacks to the system; for quiet times. */
