@@ -111,8 +111,8 @@ void sheaf__stack_abandon(struct sheaf__stacks *stacks, void *low);
  *          most 16 below the rounded size. */
 size_t sheaf__stacks_usable(const struct sheaf__stacks *stacks);
 
-/* Set how many free stacks keep their memory at least; those beyond it lose it now.  Later on memory
- * goes back for a sixteenth of the mark at a time.  0 keeps none, ever. */
+/* Set how many free stacks keep their memory at least; those beyond it lose it now.  Later on
+ * memory goes back for a sixteenth of the mark at a time.  0 keeps none, ever. */
 void sheaf__stacks_keep(struct sheaf__stacks *stacks, size_t count);
 
 /* Return the memory of all but `count` warm free stacks to the system; for quiet times. */
