@@ -183,6 +183,13 @@ bool sheaf__deque_claim_foreign(struct sheaf__deque *deque, struct sheaf__job *j
 void sheaf__deque_visit(struct sheaf__deque *deque,
                         void (*visit)(void *context, struct sheaf__job *job), void *context);
 
+/* Owner: whether there seems to be nothing to pop; a hint, which a foreign claim may falsify. */
+static inline bool sheaf__deque_looks_empty(struct sheaf__deque *deque)
+{
+    uint32_t bottom = sheaf__load_rlx(&deque->bottom);
+    return (int32_t)(bottom - 1 - sheaf__load_rlx(&deque->top)) < 0;
+}
+
 /* Anybody: whether nothing is in it, decided under the lock (C4). */
 bool sheaf__deque_empty(struct sheaf__deque *deque);
 

@@ -33,11 +33,6 @@ static void mark_queued(struct sheaf__job *job)
     sheaf__store_rlx(&job->where, SHEAF__WHERE_RUNQ);
 }
 
-void sheaf__runq_push(struct sheaf__runq *queue, struct sheaf__job *job)
-{
-    sheaf__runq_push_chain(queue, job, job, 1);
-}
-
 /* Requires: the lock is held */
 static void append(struct sheaf__runq *queue, struct sheaf__job *first, struct sheaf__job *last,
                    size_t count)
@@ -57,6 +52,19 @@ static void append(struct sheaf__runq *queue, struct sheaf__job *first, struct s
     }
     queue->tail = last;
     set_count(queue, get_count(queue) + count);
+}
+
+void sheaf__runq_push(struct sheaf__runq *queue, struct sheaf__job *job)
+{
+    sheaf__spin_lock(&queue->lock);
+    struct sheaf__job *prev = queue->tail;
+    *(prev ? &prev->up.next : &queue->head) = job;
+    mark_queued(job);
+    job->up.next = NULL;
+    job->out.prev = prev;
+    queue->tail = job;
+    set_count(queue, get_count(queue) + 1);
+    sheaf__spin_unlock(&queue->lock);
 }
 
 void sheaf__runq_push_chain(struct sheaf__runq *queue, struct sheaf__job *first,

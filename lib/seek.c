@@ -109,16 +109,14 @@ static struct sheaf__job *next_in_turn(struct sheaf__worker *worker, uint32_t tu
     }
 }
 
-static struct sheaf__job *first_of(struct sheaf__runq *queue, struct sheaf__runq *other)
-{
-    struct sheaf__job *job = sheaf__runq_pop(queue);
-    return job ? job : sheaf__runq_pop(other);
-}
-
 /* What waits behind all else, each in turn: what gave way, and work from outside. */
 static struct sheaf__job *next_behind(struct sheaf__worker *worker, uint32_t tick)
 {
-    struct sheaf__runq *queues[] = {&worker->pool->inject, &worker->late, &worker->pinned_late};
+    struct sheaf__runq *outside = &worker->pool->inject;
+    if (sheaf__runq_empty(outside) && sheaf__runq_empty(&worker->pinned_late)) {
+        return sheaf__runq_pop(&worker->late);
+    }
+    struct sheaf__runq *queues[] = {outside, &worker->late, &worker->pinned_late};
     struct sheaf__job *job = NULL;
     for (uint32_t i = 0; !job && i < 3; i++) {
         job = sheaf__runq_pop(queues[(tick + i) % 3]);
@@ -129,7 +127,7 @@ static struct sheaf__job *next_behind(struct sheaf__worker *worker, uint32_t tic
 /* What lies nearest: woken tasks before new ones, since they hold stacks; what gave way last. */
 static struct sheaf__job *next_local(struct sheaf__worker *worker)
 {
-    sheaf_pool *pool = worker->pool;
+    struct sheaf__runq *woken = &worker->pool->woken;
     uint32_t tick = sheaf__load_rlx(&worker->ticks) + 1;
     sheaf__store_rlx(&worker->ticks, tick);
     struct sheaf__job *job = NULL;
@@ -139,15 +137,12 @@ static struct sheaf__job *next_local(struct sheaf__worker *worker)
     if (!job && tick % 2) {
         job = sheaf__runq_pop(&worker->pinned);
     }
-    if (!job) {
-        job = first_of(&pool->woken, &worker->ready);
-    }
-    if (!job) {
+    job = job ? job : sheaf__runq_pop(woken);
+    job = job ? job : sheaf__runq_pop(&worker->ready);
+    if (!job && !sheaf__deque_looks_empty(&worker->deque)) {
         job = sheaf__deque_pop(&worker->deque);
     }
-    if (!job) {
-        job = sheaf__runq_pop(&worker->pinned);
-    }
+    job = job ? job : sheaf__runq_pop(&worker->pinned);
     return job ? job : next_behind(worker, tick);
 }
 

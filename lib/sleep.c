@@ -35,7 +35,7 @@ void sheaf__task_meet_due(sheaf_future *task)
     }
 }
 
-void sheaf__tasks_suspend(sheaf_future *task)
+void sheaf__tasks_suspend_all(sheaf_future *task)
 {
     /* That one is unbiased says nothing of those below it: it may be so for another reason than an
      * earlier park of this stack. */

@@ -64,6 +64,6 @@ void sheaf__task_meet_due(sheaf_future *task);
 
 /* For the running tasks on this stack, before it may move: takes back what they are biased to, and
  * makes happen what is due. */
-void sheaf__tasks_suspend(sheaf_future *task);
+void sheaf__tasks_suspend_all(sheaf_future *task);
 
 #endif

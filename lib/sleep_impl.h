@@ -12,6 +12,16 @@ static inline void sheaf__set_awaiting(sheaf_future *task, uintptr_t what)
     sheaf__store_rel(&task->job.up.awaiting, what);
 }
 
+/* The same where there is next to nothing to do: one task that has suspended before. */
+static inline void sheaf__tasks_suspend(sheaf_future *task)
+{
+    uint32_t word = sheaf__load_rlx(&task->job.word);
+    if (task->in.enclosing ||
+        (word & (SHEAF__WORD_UNBIASED | SHEAF__WORD_EXTRA)) != SHEAF__WORD_UNBIASED) {
+        sheaf__tasks_suspend_all(task);
+    }
+}
+
 /* Marks the task as parked on `what`, and stops its tasks from completing the biased way: after the
  * park another worker may run them. */
 static inline void sheaf__about_to_park(sheaf_future *task, uintptr_t what)

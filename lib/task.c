@@ -9,6 +9,7 @@
 #include "lib/guest.h"
 #include "lib/inspect.h"
 #include "lib/options.h"
+#include "lib/sleep_impl.h"
 #include "lib/turn.h"
 
 #define STACK_SIZE_MAX ((size_t)1 << 30)

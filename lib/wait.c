@@ -25,12 +25,15 @@ bool sheaf__wake(struct sheaf__wait *wait, uint32_t reason)
     return true;
 }
 
-void sheaf__wait_parked(struct sheaf__wait *wait)
+bool sheaf__wait_parked(struct sheaf__wait *wait)
 {
-    uint32_t word = sheaf__or_acq_rel(&wait->word, SHEAF__WAIT_PARKED);
-    if (may_resume(word | SHEAF__WAIT_PARKED)) {
-        wait->resume(wait);
+    /* Nobody changes a word that has a reason and is not parked.
+     * acquire: pairs with the waker's compare-and-swap. */
+    if (sheaf__load_acq(&wait->word) & SHEAF__WAIT_REASON) {
+        return true;
     }
+    uint32_t word = sheaf__or_acq_rel(&wait->word, SHEAF__WAIT_PARKED);
+    return may_resume(word | SHEAF__WAIT_PARKED);
 }
 
 bool sheaf__wait_pin(struct sheaf__wait *wait)

@@ -55,8 +55,9 @@ struct sheaf__wait {
  * Order:   what the caller did before is visible to the sleeper when it goes on */
 bool sheaf__wake(struct sheaf__wait *wait, uint32_t reason);
 
-/* The sleeper's stack is at rest now; resumes it if somebody has decided meanwhile. */
-void sheaf__wait_parked(struct sheaf__wait *wait);
+/* The sleeper's stack is at rest now.
+ * Returns: whether somebody has decided meanwhile: the caller is the one that resumes it */
+bool sheaf__wait_parked(struct sheaf__wait *wait);
 
 /* Keeps a parked sleeper from being resumed until the unpin.
  * Returns: false when it is not parked, or being resumed */

@@ -15,32 +15,38 @@
 
 static void fiber_main(void *arg);
 
-/* The queue for a fiber that may go on on any worker. */
-static struct sheaf__runq *ready_queue(struct sheaf__fiber *fiber, bool late)
+/* The queue for a fiber that may go on on any worker.
+ *
+ *   self  the pool's worker that runs the caller, or NULL */
+static struct sheaf__runq *ready_queue(struct sheaf__worker *self, sheaf_pool *pool, bool late)
 {
-    sheaf_pool *pool = fiber->pool;
-    struct sheaf__worker *self = sheaf__worker_self();
-    if (pool->deterministic) {
-        return &pool->inject;
+    if (!self) {
+        return pool->deterministic ? &pool->inject : &pool->woken;
     }
-    if (!self || self->pool != pool) {
-        return &pool->woken;
+    if (self->deterministic) {
+        return &pool->inject;
     }
     return late ? &self->late : &self->ready;
 }
 
-static void make_ready(struct sheaf__fiber *fiber)
+static SHEAF__COLD void make_ready_for(struct sheaf__fiber *fiber, struct sheaf__worker *bound_for,
+                                       bool late)
+{
+    sheaf__runq_push(late ? &bound_for->pinned_late : &bound_for->pinned, &fiber->job);
+    /* The lock in idle_wake() orders this against the look that precedes a sleep. */
+    sheaf__idle_wake(&fiber->pool->idle, &bound_for->bunk);
+}
+
+static void make_ready(struct sheaf__worker *self, struct sheaf__fiber *fiber)
 {
     sheaf_pool *pool = fiber->pool;
     bool late = sheaf__load_rlx(&fiber->wait.word) & SHEAF__WAIT_LATE;
     struct sheaf__worker *bound_for = sheaf__load_rlx(&fiber->bound_for);
-    if (bound_for && !pool->deterministic) {
-        sheaf__runq_push(late ? &bound_for->pinned_late : &bound_for->pinned, &fiber->job);
-        /* The lock in idle_wake() orders this against the look that precedes a sleep. */
-        sheaf__idle_wake(&pool->idle, &bound_for->bunk);
+    if (SHEAF__UNLIKELY(bound_for) && !pool->deterministic) {
+        make_ready_for(fiber, bound_for, late);
         return;
     }
-    sheaf__runq_push(ready_queue(fiber, late), &fiber->job);
+    sheaf__runq_push(ready_queue(self, pool, late), &fiber->job);
     sheaf__idle_announce(&pool->idle);
 }
 
@@ -50,13 +56,13 @@ static void resume_fiber(struct sheaf__wait *wait)
     sheaf_pool *pool = fiber->pool;
     struct sheaf__worker *self = sheaf__worker_self();
     if (self && self->pool == pool) {
-        make_ready(fiber);
+        make_ready(self, fiber);
         return;
     }
     /* Once the fiber is in a queue it may run to the end of its pool: the pool waits for visitors
      * before it goes.  seq_cst: before the push that lets the fiber run. */
     sheaf__add_seq(&pool->visitors, 1);
-    make_ready(fiber);
+    make_ready(NULL, fiber);
     sheaf__sub_seq(&pool->visitors, 1);
 }
 
@@ -105,7 +111,9 @@ static void arrive(void)
     struct sheaf__fiber *parking = sheaf__load_acq(&worker->parking);
     if (parking) {
         sheaf__store_rlx(&worker->parking, NULL);
-        sheaf__wait_parked(&parking->wait);
+        if (sheaf__wait_parked(&parking->wait)) {
+            make_ready(worker, parking);
+        }
         /* `parking` may run elsewhere, or be gone, from here on. */
     }
     struct sheaf__fiber *dying = sheaf__load_rlx(&worker->dying);
@@ -211,6 +219,7 @@ void *sheaf__worker_thread(void *arg)
     sheaf__thread_name(worker->pool->name, number);
     sheaf__store_rlx(&worker->thread_number, sheaf__thread_number());
     sheaf__store_rlx(&worker->cpu_clock, sheaf__thread_cpu_clock());
+    worker->errno_place = sheaf__errno_place();
     sheaf__self_set(worker);
     sheaf__context_adopt(&worker->home.context);
     struct sheaf__signal_stack signals = {.low = NULL};
@@ -275,7 +284,7 @@ static void leave_fiber(struct sheaf__worker *worker)
 {
     struct sheaf__fiber *self = sheaf__load_rlx(&worker->fiber);
     struct sheaf_future *current = sheaf__load_rlx(&worker->current);
-    self->saved_errno = sheaf__errno_get();
+    self->saved_errno = sheaf__errno_load(worker->errno_place);
     /* relaxed: who resumes the fiber has acquired its wait word. */
     sheaf__store_rlx(&self->bound_for, next_worker(worker, self));
     /* release: an inspector that pins the fiber reads the tasks on its stack through this. */
@@ -289,7 +298,7 @@ static void leave_fiber(struct sheaf__worker *worker)
     sheaf__store_rlx(&self->current, NULL);
     sheaf__count(&worker->counts.resumed);
     sheaf__store_rlx(&worker->current, current);
-    sheaf__errno_set(self->saved_errno);
+    sheaf__errno_store(worker->errno_place, self->saved_errno);
 }
 
 uint32_t sheaf__worker_park(struct sheaf__worker *worker)

@@ -72,6 +72,7 @@ struct sheaf__worker {
     SHEAF__ATOMIC(uint32_t) ticks;
     SHEAF__ATOMIC(uint64_t) dice; /* state of the generator: victims, seeded choices */
     struct sheaf__fiber home;
+    int *errno_place; /* of the thread; const once it runs */
     pthread_t thread;
     struct sheaf__parker parker;
 

@@ -9,6 +9,8 @@
 #ifndef SHEAF_PLATFORM_SELF_H
 #define SHEAF_PLATFORM_SELF_H
 
+#include "lib/platform/sanitize.h"
+
 /* Returns: what this thread last gave to sheaf__self_set, at first NULL; never inlined. */
 void *sheaf__self_get_portable(void);
 
@@ -25,6 +27,27 @@ int *sheaf__errno_place(void);
  * through the place these are no races for TSan between contexts that take turns on a thread. */
 int sheaf__errno_get(void);
 void sheaf__errno_set(int value);
+
+/* The same with the place at hand: what it costs to keep errno over a switch. */
+static inline int sheaf__errno_load(const int *place)
+{
+#if SHEAF__SANITIZED
+    (void)place;
+    return sheaf__errno_get();
+#else
+    return *place;
+#endif
+}
+
+static inline void sheaf__errno_store(int *place, int value)
+{
+#if SHEAF__SANITIZED
+    (void)place;
+    sheaf__errno_set(value);
+#else
+    *place = value;
+#endif
+}
 
 /* A second pointer of the thread, at first NULL; not NULL only on a thread that runs a blocking
  * call.  Such a thread never switches contexts. */

@@ -194,7 +194,7 @@ struct asked_only : scene<asked_only, 2> {
 
 const check::program PROGRAMS[] = {
     {"called", check::passes<called>, 100},
-    {"parked", check::passes<parked>, 600},
+    {"parked", check::passes<parked>, 2200},
     {"sleeping", check::passes<sleeping>, 100},
     {"asked only", check::passes<asked_only>, 100},
 };

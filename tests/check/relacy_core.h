@@ -207,7 +207,9 @@ uint32_t sheaf__worker_park(struct sheaf__worker *worker)
         struct sheaf_future *current = sheaf__load_rlx(&worker->current);
         sheaf__store_rel(&fiber->current, current);
         sheaf__store_rlx(&worker->current, NULL);
-        sheaf__wait_parked(&fiber->wait);
+        if (sheaf__wait_parked(&fiber->wait)) {
+            fiber->wait.resume(&fiber->wait);
+        }
         check::parkings.at(fiber)->park(false);
         sheaf__store_rlx(&fiber->current, NULL);
         sheaf__store_rlx(&worker->current, current);

@@ -24,6 +24,14 @@ struct world {
     static world *current;
     unsigned resumes;
 
+    // As a worker does with the fiber that it has left.
+    static void rest(struct sheaf__wait &wait)
+    {
+        if (sheaf__wait_parked(&wait)) {
+            wait.resume(&wait);
+        }
+    }
+
     static void resume(struct sheaf__wait *wait)
     {
         current->resumes++;
@@ -47,7 +55,7 @@ struct world {
     void sleep()
     {
         stack($) = 1;
-        sheaf__wait_parked(&self->wait);
+        rest(self->wait);
         sheaf__park(&self->parker);
         stack($) = 2;
         uint32_t reason = sheaf__wait_reason(&self->wait);
@@ -123,7 +131,7 @@ struct sealed : scene<sealed, 4> {
     void first()
     {
         stack($) = 1;
-        sheaf__wait_parked(&self->wait);
+        rest(self->wait);
         left($) = 1;
         parked.set($);
     }
@@ -191,6 +199,7 @@ const char BY_RESUME[] = "the resume (a queue's or a parker's lock) hands over a
 
 const check::survivor SURVIVORS[] = {
     {"sheaf__wait_parked: or_acq_rel &wait->word -> release", BY_RESUME},
+    {"sheaf__wait_parked: load_acq &wait->word -> relaxed", BY_RESUME},
     {"sheaf__wait_reason: load_acq &wait->word -> relaxed", BY_RESUME},
     {"sheaf__wait_unpin: and_acq_rel &wait->word -> release", BY_RESUME},
     {"sheaf__wait_pin: cas_acq_rel &wait->word -> acquire", "a pin publishes nothing"},
