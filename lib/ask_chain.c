@@ -20,6 +20,7 @@ static void keep_message(sheaf_future *task, struct sheaf__request *request)
     if (!extra && request->message && request->spare) {
         extra = request->spare;
         request->spare = NULL;
+        extra->place = sheaf__future_own_place(task);
         task->extra = extra;
         sheaf__or_acq_rel(&task->job.word, SHEAF__WORD_EXTRA);
     }

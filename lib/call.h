@@ -19,7 +19,8 @@
 
 #include "lib/future_impl.h"
 
-/* Fills a record; everything but `in`, `fn` and what the word declares invalid. */
+/* Fills a record, of a spawn at no known place; everything but `in`, `fn` and what the word
+ * declares invalid. */
 static SHEAF__ALWAYS_INLINE void sheaf__record_fill(sheaf_future *future, uint8_t flags,
                                                     uint32_t word)
 {
@@ -29,6 +30,7 @@ static SHEAF__ALWAYS_INLINE void sheaf__record_fill(sheaf_future *future, uint8_
     sheaf__store_rlx(&future->job.flags, flags);
     sheaf__store_rlx(&future->job.word, word);
     sheaf__store_rlx(&future->job.asked, 0);
+    future->place = NULL;
 }
 
 /* Makes a task of the calling worker and its pool runnable, outside of the deterministic modes. */

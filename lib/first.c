@@ -118,7 +118,7 @@ static sheaf_time start_next(struct race *race)
         if (future) {
             sheaf__future_hold(future); /* it may lie in a frame */
         } else {
-            future = sheaf_spawn(call->fn, call->arg);
+            future = sheaf_spawn_at(NULL, call->fn, call->arg);
         }
         race->futures[race->started++] = future;
         race->pending[race->waiting++] = future;

@@ -192,6 +192,7 @@ struct sheaf__extra *sheaf__future_need_extra(sheaf_future *future)
     if (!extra) {
         extra = made;
         made = NULL;
+        extra->place = sheaf__future_own_place(future);
         future->extra = extra;
         /* release: publishes the pointer to readers of the flag. */
         sheaf__or_acq_rel(&future->job.word, SHEAF__WORD_EXTRA);

@@ -162,7 +162,10 @@ struct sheaf_future {
         struct sheaf__composed *composed; /* BARE: what stands behind it, or NULL; const */
     } in;
     struct sheaf__node *waiters; /* ring in the order of registration; valid if WAITER */
-    struct sheaf__extra *extra;  /* valid if EXTRA */
+    union {
+        struct sheaf__extra *extra; /* valid if EXTRA */
+        const char *place;          /* else, of a task in no frame: of its spawn, or NULL */
+    };
 };
 
 struct sheaf__ended;
@@ -440,6 +443,11 @@ void sheaf__task_set_raised(sheaf_future *task, sheaf_error *error);
 /* Hands the outcome to a reader: the value, or the error as raised in `task` (NULL: plain thread).
  * Requires: done */
 int sheaf__future_read(sheaf_future *future, sheaf_future *task, sheaf_value *value);
+
+/* The place of the task's spawn, static text, or NULL; as it stands in `place` of a record without
+ * an extra part.  LOCK is taken inside of the first; held, or not needed yet, for the second. */
+const char *sheaf__future_place(const sheaf_future *given);
+const char *sheaf__future_own_place(const sheaf_future *future);
 
 /* What it is, in a word: "task", "promise", "gather". */
 const char *sheaf__future_kind(const sheaf_future *future);

@@ -366,17 +366,29 @@ sheaf_future *sheaf_group_spawn_with(sheaf_group *handle, const sheaf_spawn_opti
     return future;
 }
 
-sheaf_future *sheaf_group_spawn(sheaf_group *handle, sheaf_fn *fn, void *arg)
+sheaf_future *sheaf_group_spawn_at(const char *place, sheaf_group *handle, sheaf_fn *fn, void *arg)
 {
-    return sheaf_group_spawn_with(handle, NULL, fn, arg);
+    sheaf_spawn_options options = {.size = sizeof options, .place = place};
+    return sheaf_group_spawn_with(handle, &options, fn, arg);
 }
 
-int sheaf_group_start(sheaf_group *handle, sheaf_fn *fn, void *arg)
+sheaf_future *(sheaf_group_spawn)(sheaf_group *handle, sheaf_fn *fn, void *arg)
 {
+    return sheaf_group_spawn_at(NULL, handle, fn, arg);
+}
+
+int sheaf_group_start_at(const char *place, sheaf_group *handle, sheaf_fn *fn, void *arg)
+{
+    sheaf_spawn_options options = {.size = sizeof options, .place = place};
     sheaf_future *future;
-    int status = spawn_into(handle, NULL, fn, arg, &future);
+    int status = spawn_into(handle, &options, fn, arg, &future);
     sheaf_release(future);
     return status;
+}
+
+int(sheaf_group_start)(sheaf_group *handle, sheaf_fn *fn, void *arg)
+{
+    return sheaf_group_start_at(NULL, handle, fn, arg);
 }
 
 int sheaf_group_cancel(sheaf_group *handle)

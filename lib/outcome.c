@@ -54,8 +54,7 @@ static sheaf_error *make_told_error(sheaf_future *future, int status)
 {
     char name[NAME_TOLD];
     sheaf__future_name_text(future, name, sizeof name);
-    struct sheaf__extra *extra = sheaf__future_extra(future);
-    sheaf_error *made = sheaf__error_make(status, name, extra ? extra->place : NULL, NULL);
+    sheaf_error *made = sheaf__error_make(status, name, sheaf__future_place(future), NULL);
     sheaf__future_lock(future);
     sheaf_error *error = sheaf__future_error(future);
     if (!error) {
@@ -207,6 +206,31 @@ const char *sheaf__future_kind(const sheaf_future *future)
 {
     const struct sheaf__composed *composed = sheaf__future_composed(future);
     return composed ? composed->ops->what : sheaf__future_is_task(future) ? "task" : "promise";
+}
+
+const char *sheaf__future_own_place(const sheaf_future *future)
+{
+    unsigned without = SHEAF__JOB_FRAME | SHEAF__JOB_BARE | SHEAF__JOB_STATIC;
+    return sheaf__future_flags(future) & without ? NULL : future->place;
+}
+
+const char *sheaf__future_place(const sheaf_future *given)
+{
+    /* The LOCK is not part of what const promises. */
+    sheaf_future *future = (sheaf_future *)(uintptr_t)given;
+    if (sheaf__future_flags(future) & SHEAF__JOB_STATIC) {
+        return NULL;
+    }
+    sheaf__future_lock(future);
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    const char *place = extra ? extra->place : sheaf__future_own_place(future);
+    sheaf__future_unlock(future);
+    return place;
+}
+
+const char *sheaf_future_place(const sheaf_future *future)
+{
+    return future ? sheaf__future_place(future) : NULL;
 }
 
 /* Requires: LOCK, or no extra part */

@@ -248,7 +248,7 @@ static void wait_for_main(sheaf_pool *pool, sheaf_future *main)
 /* Spawns the main task.  A signal that came before is passed on to it. */
 static sheaf_future *start_main(struct run *run, sheaf_pool *pool)
 {
-    sheaf_future *main = sheaf_spawn(run->fn, run->arg);
+    sheaf_future *main = sheaf_spawn_at(NULL, run->fn, run->arg);
     pthread_mutex_lock(&pool->rest_lock);
     run->main = main;
     bool interrupted = run->interrupts > 0;
@@ -363,7 +363,7 @@ static int supervise_run(struct run *run, sheaf_future **supervisor)
     pthread_mutex_lock(&pool->rest_lock);
     pool->run_ended = false;
     pthread_mutex_unlock(&pool->rest_lock);
-    *supervisor = sheaf_spawn_on(pool, supervise, run);
+    *supervisor = sheaf_spawn_on_at(NULL, pool, supervise, run);
     if (sheaf__future_flags(*supervisor) & SHEAF__JOB_STATIC) {
         return SHEAF_NOMEM;
     }

@@ -260,7 +260,7 @@ static int copy_text(const char *text, char **copy, size_t *size)
 static int fill_extra(struct sheaf__extra *extra, const sheaf_spawn_options *options, void **arg)
 {
     extra->data = options->data;
-    extra->place = options->place;
+    extra->place = options->place ? options->place : options->options_place;
     extra->arg_drop = options->arg_drop;
     extra->value_drop = options->value_drop;
     extra->stack_size = options->stack_size;
@@ -358,7 +358,7 @@ static sheaf_future *spawn_with(const sheaf_spawn_options *options, sheaf_fn *fn
 
 static const sheaf_spawn_options plain = {.size = sizeof plain};
 
-static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
+static sheaf_future *spawn_plain(const char *place, sheaf_pool *pool, sheaf_fn *fn, void *arg)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
     if (!pool) {
@@ -373,6 +373,7 @@ static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
     if (SHEAF__UNLIKELY(pool && needs_extra(pool, sheaf__worker_current(worker)))) {
         sheaf_spawn_options options = plain;
         options.pool = pool;
+        options.place = place;
         return spawn_with(&options, fn, arg);
     }
     sheaf_future *future = pool ? sheaf__future_new(pool, worker) : NULL;
@@ -380,6 +381,7 @@ static sheaf_future *spawn_plain(sheaf_pool *pool, sheaf_fn *fn, void *arg)
         return sheaf__future_failed(SHEAF_NOMEM);
     }
     sheaf__record_fill(future, 0, born(worker, pool));
+    future->place = place;
     future->fn = fn;
     future->in.arg = arg;
     return publish(pool, worker, future) ? future : give_up(future);
@@ -426,33 +428,52 @@ static SHEAF__ALWAYS_INLINE sheaf_future *spawn_here(struct sheaf__worker *worke
     return future;
 }
 
-sheaf_future *sheaf_spawn(sheaf_fn *fn, void *arg)
+sheaf_future *sheaf_spawn_at(const char *place, sheaf_fn *fn, void *arg)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
     if (SHEAF__UNLIKELY(!worker) || SHEAF__UNLIKELY(!fn) ||
         SHEAF__UNLIKELY(may_need_extra(worker))) {
-        return spawn_plain(NULL, fn, arg);
+        return spawn_plain(place, NULL, fn, arg);
     }
     sheaf_future *future = sheaf__cache_pop(&worker->records);
     if (SHEAF__UNLIKELY(!future)) {
-        return spawn_plain(NULL, fn, arg);
+        return spawn_plain(place, NULL, fn, arg);
     }
+    future->place = place;
     return spawn_here(worker, future, sheaf__job_head(0, 0, 0, SHEAF__WORD_REFERENCE), fn, arg);
 }
 
-sheaf_future *sheaf_spawn_on(sheaf_pool *pool, sheaf_fn *fn, void *arg)
+sheaf_future *sheaf_spawn_on_at(const char *place, sheaf_pool *pool, sheaf_fn *fn, void *arg)
 {
-    return pool ? spawn_plain(pool, fn, arg) : sheaf__future_failed(SHEAF_INVALID);
+    return pool ? spawn_plain(place, pool, fn, arg) : sheaf__future_failed(SHEAF_INVALID);
 }
 
-sheaf_future *sheaf_spawn_copy(sheaf_fn *fn, const void *args, size_t size)
+sheaf_future *sheaf_spawn_copy_at(const char *place, sheaf_fn *fn, const void *args, size_t size)
 {
     if (!args && size) {
         return sheaf__future_failed(SHEAF_INVALID);
     }
     sheaf_spawn_options options = plain;
     options.copy = size;
+    options.place = place;
     return spawn_with(&options, fn, (void *)(uintptr_t)args);
+}
+
+/* The functions behind the macros of those names, for whoever does not know a place. */
+
+sheaf_future *(sheaf_spawn)(sheaf_fn *fn, void *arg)
+{
+    return sheaf_spawn_at(NULL, fn, arg);
+}
+
+sheaf_future *(sheaf_spawn_on)(sheaf_pool *pool, sheaf_fn *fn, void *arg)
+{
+    return sheaf_spawn_on_at(NULL, pool, fn, arg);
+}
+
+sheaf_future *(sheaf_spawn_copy)(sheaf_fn *fn, const void *args, size_t size)
+{
+    return sheaf_spawn_copy_at(NULL, fn, args, size);
 }
 
 int sheaf__spawn_options(const sheaf_spawn_options *given, sheaf_spawn_options *options)
@@ -469,11 +490,18 @@ sheaf_future *sheaf_spawn_with(const sheaf_spawn_options *given, sheaf_fn *fn, v
     return spawn_with(&options, fn, arg);
 }
 
-void sheaf_spawn_many(sheaf_fn *fn, void *args, size_t stride, size_t count, sheaf_future **futures)
+void sheaf_spawn_many_at(const char *place, sheaf_fn *fn, void *args, size_t stride, size_t count,
+                         sheaf_future **futures)
 {
     for (size_t i = 0; futures && i < count; i++) {
-        futures[i] = sheaf_spawn(fn, stride ? (char *)args + i * stride : args);
+        futures[i] = sheaf_spawn_at(place, fn, stride ? (char *)args + i * stride : args);
     }
+}
+
+void(sheaf_spawn_many)(sheaf_fn *fn, void *args, size_t stride, size_t count,
+                       sheaf_future **futures)
+{
+    sheaf_spawn_many_at(NULL, fn, args, stride, count, futures);
 }
 
 /* ---------------------------------------------------------------- tasks in frames */
@@ -656,11 +684,10 @@ int sheaf_raise(int code, const char *format, ...)
     if (task) {
         sheaf__future_name_text(task, name, sizeof name);
     }
-    struct sheaf__extra *extra = task ? sheaf__future_extra(task) : NULL;
+    const char *place = task ? sheaf__future_place(task) : NULL;
     va_list arguments;
     va_start(arguments, format);
-    sheaf_error *error = sheaf__error_vmake(code, task ? name : NULL, extra ? extra->place : NULL,
-                                            format, arguments);
+    sheaf_error *error = sheaf__error_vmake(code, task ? name : NULL, place, format, arguments);
     va_end(arguments);
     raise_here(error);
     sheaf_error_release(error);

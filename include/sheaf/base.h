@@ -42,6 +42,18 @@
 /* Ignoring the result is a mistake. */
 #define SHEAF_MUST_USE __attribute__((warn_unused_result))
 
+/* Where it stands, as static text: "app.c:12". */
+#define SHEAF_TEXT_OF_(x) #x
+#define SHEAF_TEXT_(x) SHEAF_TEXT_OF_(x)
+#define SHEAF_PLACE __FILE__ ":" SHEAF_TEXT_(__LINE__)
+
+/* The same for what the headers' own macros note, unless the program wants none of that. */
+#ifdef SHEAF_NO_PLACES
+#define SHEAF_PLACE_ NULL
+#else
+#define SHEAF_PLACE_ SHEAF_PLACE
+#endif
+
 /* The version of these headers.
  *
  * The promise that goes with it: within one major version from 1 on, a program built against older

@@ -77,6 +77,16 @@ SHEAF_API sheaf_future *sheaf_group_spawn_with(sheaf_group *group,
 /* The same without a future.  Returns: SHEAF_OK, SHEAF_CLOSED, SHEAF_NOMEM, SHEAF_INVALID */
 SHEAF_API int sheaf_group_start(sheaf_group *group, sheaf_fn *fn, void *arg);
 
+/* Both, told where the spawn stands: see "places" in task.h. */
+SHEAF_API sheaf_future *sheaf_group_spawn_at(const char *place, sheaf_group *group, sheaf_fn *fn,
+                                             void *arg);
+SHEAF_API int sheaf_group_start_at(const char *place, sheaf_group *group, sheaf_fn *fn, void *arg);
+
+#ifndef SHEAF_NO_PLACES
+#define sheaf_group_spawn(...) sheaf_group_spawn_at(SHEAF_PLACE, __VA_ARGS__)
+#define sheaf_group_start(...) sheaf_group_start_at(SHEAF_PLACE, __VA_ARGS__)
+#endif
+
 /* Asks all members, and the owner if it is in the block or in the close, to cancel, without an
  * error: the close then returns SHEAF_OK unless something fails meanwhile or somebody else has
  * asked the owner.  The group is shut.  Again: nothing more.

@@ -60,6 +60,15 @@ SHEAF_API sheaf_future *sheaf_spawn_on(sheaf_pool *pool, sheaf_fn *fn, void *arg
 /* The same with a copy of `size` bytes at `args` kept inside the task; fn gets the copy. */
 SHEAF_API sheaf_future *sheaf_spawn_copy(sheaf_fn *fn, const void *args, size_t size);
 
+/* The same, told where the spawn stands: see "places" below.
+ *
+ *   place  static text, kept by reference; NULL: not known */
+SHEAF_API sheaf_future *sheaf_spawn_at(const char *place, sheaf_fn *fn, void *arg);
+SHEAF_API sheaf_future *sheaf_spawn_on_at(const char *place, sheaf_pool *pool, sheaf_fn *fn,
+                                          void *arg);
+SHEAF_API sheaf_future *sheaf_spawn_copy_at(const char *place, sheaf_fn *fn, const void *args,
+                                            size_t size);
+
 enum {
     /* The task always goes on on the worker that started it. */
     SHEAF_SPAWN_PIN = 1U << 0,
@@ -79,14 +88,12 @@ typedef struct sheaf_spawn_options {
     size_t stack_size;                     /* a stack of the task's own; default: the pool's */
     const char *place;                     /* SHEAF_PLACE; kept by reference, told in errors */
     unsigned flags;                        /* SHEAF_SPAWN_... */
+    const char *options_place;             /* told where `place` is NULL; set by the macro */
 } sheaf_spawn_options;
 
 #define SHEAF_SPAWN_OPTIONS(...)                                                                   \
-    (&(const sheaf_spawn_options){.size = sizeof(sheaf_spawn_options), __VA_ARGS__})
-
-#define SHEAF_TEXT_OF_(x) #x
-#define SHEAF_TEXT_(x) SHEAF_TEXT_OF_(x)
-#define SHEAF_PLACE __FILE__ ":" SHEAF_TEXT_(__LINE__)
+    (&(const sheaf_spawn_options){                                                                 \
+        .size = sizeof(sheaf_spawn_options), .options_place = SHEAF_PLACE_, __VA_ARGS__})
 
 /* The same with options.  Options that make no sense (an absurd size, unknown flags) give a future
  * that has failed with SHEAF_INVALID. */
@@ -99,6 +106,22 @@ SHEAF_API sheaf_future *sheaf_spawn_with(const sheaf_spawn_options *options, she
  *   stride   0 gives every task the same argument */
 SHEAF_API void sheaf_spawn_many(sheaf_fn *fn, void *args, size_t stride, size_t count,
                                 sheaf_future **futures);
+SHEAF_API void sheaf_spawn_many_at(const char *place, sheaf_fn *fn, void *args, size_t stride,
+                                   size_t count, sheaf_future **futures);
+
+/* Places.  Where a task was spawned, "app.c:12", is told in its errors, in dumps and reports
+ * (debug.h), and by sheaf_future_place().  The calls that spawn are macros which say where they
+ * stand; called as functions, (sheaf_spawn)(fn, arg), they do not, nor where SHEAF_NO_PLACES is
+ * defined.  Tasks in frames have no place. */
+#ifndef SHEAF_NO_PLACES
+#define sheaf_spawn(...) sheaf_spawn_at(SHEAF_PLACE, __VA_ARGS__)
+#define sheaf_spawn_on(...) sheaf_spawn_on_at(SHEAF_PLACE, __VA_ARGS__)
+#define sheaf_spawn_copy(...) sheaf_spawn_copy_at(SHEAF_PLACE, __VA_ARGS__)
+#define sheaf_spawn_many(...) sheaf_spawn_many_at(SHEAF_PLACE, __VA_ARGS__)
+#endif
+
+/* The place of a task's spawn; NULL where it is not known, and for a future that is no task. */
+SHEAF_API const char *sheaf_future_place(const sheaf_future *task);
 
 /* A task whose record lies in its maker's frame: fork-join without an allocation.
  *

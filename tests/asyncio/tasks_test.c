@@ -163,7 +163,7 @@ static int an_error_raised_again_makes_no_circle(void *arg, sheaf_value *result)
     EXPECT_PTR(sheaf_error_during(error), original);
     EXPECT_PTR(sheaf_error_cause(error), original);
     EXPECT_PTR(sheaf_error_during(original), NULL);
-    char text[200];
+    char text[400];
     EXPECT(sheaf_error_format(error, text, sizeof text) < sizeof text);
     sheaf_error_release(error);
     sheaf_error_release(original);

@@ -28,6 +28,29 @@ static void spawns_in_all_forms(struct fault_trial *t)
     sheaf_release_all(f, 7);
 }
 
+/* A place stays with its task when that gets an extra part, and when there is no memory for one. */
+static void places_are_noted(struct fault_trial *t)
+{
+    int64_t number = 1;
+    sheaf_group group;
+    sheaf_future *f[4] = {sheaf_spawn_at("here", nap, NULL),
+                          sheaf_spawn_on_at("here", t->pool, nap, NULL),
+                          sheaf_spawn_copy_at("here", give_seven, &number, sizeof number), NULL};
+    sheaf_spawn_many_at("here", nap, NULL, 0, 1, &f[3]);
+    (void)sheaf_future_set_name(f[0], "renamed");
+    for (int i = 0; i < 4; i++) {
+        const char *place = sheaf_future_place(f[i]);
+        /* A spawn that has failed gave a future of nobody's. */
+        HOLDS(place ? strcmp(place, "here") == 0 : sheaf_future_status(f[i]) == SHEAF_NOMEM);
+        ENDS(sheaf_join(f[i], NULL));
+    }
+    if (ENDS(sheaf_group_open(&group, NULL)) == SHEAF_OK) {
+        sheaf_release(sheaf_group_spawn_at("here", &group, nap, NULL));
+        ENDS(sheaf_group_start_at("here", &group, nap, NULL), SHEAF_CLOSED);
+        ENDS(sheaf_group_close(&group, SHEAF_OK));
+    }
+}
+
 static void spawns_many(struct fault_trial *t)
 {
     (void)t;
@@ -262,6 +285,7 @@ static void unseen_errors_are_told(struct fault_trial *t)
 
 const struct fault_scenario fault_tasks[] = {
     {.name = "spawns_in_all_forms", .body = spawns_in_all_forms, .floors = FLOORS(6, 3, 0)},
+    {.name = "places_are_noted", .body = places_are_noted, .floors = FLOORS(6, 2, 0)},
     {.name = "spawns_many", .body = spawns_many, .floors = FLOORS(0, 54, 0)},
     {.name = "suspends_many", .body = suspends_many, .floors = FLOORS(0, 7, 0)},
     {.name = "frames_join", .body = frames_join, .floors = FLOORS(0, 6, 0)},
