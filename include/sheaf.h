@@ -12,6 +12,7 @@
 #include <sheaf/errno.h>
 #endif
 #include <sheaf/error.h>
+#include <sheaf/fork.h>
 #include <sheaf/future.h>
 #include <sheaf/gather.h>
 #include <sheaf/group.h>

@@ -60,6 +60,11 @@ typedef uint64_t sheaf__wide __attribute__((may_alias));
 #define sheaf__and_acq_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
 #define sheaf__and_seq(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 
+/* Words of structs in public headers, where C++ programs see them too: their types are plain. */
+#define sheaf__plain_load_rlx(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define sheaf__plain_load_acq(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define sheaf__plain_store_rel(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
 /* On failure *expected holds what was found; the failed read is acquire (rlx: relaxed). */
 #define sheaf__cas_rlx(p, expected, v)                                                             \
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,            \

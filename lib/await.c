@@ -480,6 +480,15 @@ int sheaf_await_error(sheaf_future *future, sheaf_value *value, sheaf_error **er
     return SHEAF_OK;
 }
 
+int sheaf__join_kept(sheaf_future *future, sheaf_value *value)
+{
+    int status = wait_fast(future, KEEP);
+    if (SHEAF__UNLIKELY(status < SHEAF_OK)) {
+        sheaf__panic("a task that uses its maker's frame and the maker await each other");
+    }
+    return end_join(future, status, value);
+}
+
 /* ---------------------------------------------------------------- tasks in frames */
 
 static SHEAF__NOINLINE int leave_frame(sheaf_future *future, int status, sheaf_value *value)

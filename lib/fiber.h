@@ -18,6 +18,7 @@
 #include "lib/spin.h"
 #include "lib/wait.h"
 
+struct sheaf__region;
 struct sheaf__worker;
 
 struct sheaf__fiber {
@@ -35,6 +36,8 @@ struct sheaf__fiber {
     SHEAF__ATOMIC(struct sheaf__worker *) pinned;
     /* The worker on which it goes on, or NULL: any.  Written by the fiber itself when it parks. */
     SHEAF__ATOMIC(struct sheaf__worker *) bound_for;
+    /* The forks of the tasks on it, the run begun last first, or NULL; owner only. */
+    SHEAF__ATOMIC(struct sheaf__region *) region;
     int saved_errno;                /* while parked */
     struct sheaf__fiber *next_free; /* in a worker's cache; owner only */
     struct sheaf__link all;         /* in the registry, guarded by its lock */

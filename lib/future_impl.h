@@ -479,6 +479,10 @@ void sheaf__future_destroy(sheaf_future *future, sheaf_future **rest);
  *          SHEAF_NOMEM */
 int sheaf__future_wait(sheaf_future *future, sheaf_time deadline);
 
+/* As sheaf_join(), to the end of the task whatever becomes of the caller: the task uses what is in
+ * the caller's hands. */
+int sheaf__join_kept(sheaf_future *future, sheaf_value *value);
+
 /* ---------------------------------------------------------------- running (lib/task.c) */
 
 extern const struct sheaf__pool_ops sheaf__task_ops;
@@ -495,6 +499,19 @@ bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_fut
  * closed.  discard: ends one that has not been started.
  *
  *   node  the first in the list of those who are told of its end, or NULL */
+/* Whether tasks that `maker` makes need an extra part for what they take over; NULL: a thread. */
+bool sheaf__task_hands_down(const sheaf_pool *pool, const sheaf_future *maker);
+
+/* Forks (lib/fork.c).  Takes one of another worker's, as a task; NULL: there was none. */
+struct sheaf__job *sheaf__fork_steal(struct sheaf__worker *worker, struct sheaf__region *region);
+
+/* Makes tasks of all open forks of the running fiber, which is about to suspend.
+ * Returns: SHEAF_OK, SHEAF_NOMEM */
+int sheaf__forks_before_park(struct sheaf__worker *worker);
+
+/* The running task hands something down to what it spawns from here on. */
+void sheaf__forks_inherit(const sheaf_future *task);
+
 sheaf_future *sheaf__task_make(const sheaf_spawn_options *options, sheaf_fn *fn, void *arg,
                                struct sheaf__node *node);
 bool sheaf__task_start(sheaf_future *task);

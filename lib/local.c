@@ -97,6 +97,7 @@ static struct sheaf__locals **own_list(int *status)
     sheaf_future *task = sheaf__worker_current(sheaf__worker_self());
     if (task) {
         struct sheaf__extra *extra = sheaf__future_need_extra(task);
+        sheaf__forks_inherit(task);
         *status = SHEAF_NOMEM;
         return extra ? &extra->locals : NULL;
     }

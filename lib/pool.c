@@ -189,6 +189,7 @@ static void free_pool(struct sheaf__depot *depot)
 {
     sheaf_pool *pool = SHEAF__CONTAINER(depot, sheaf_pool, depot);
     destroy_workers(pool);
+    sheaf__regions_destroy(&pool->regions);
     sheaf__depot_destroy(&pool->timers);
     sheaf__depot_destroy(depot);
     sheaf__timekeeper_destroy(&pool->keeper);
@@ -237,6 +238,7 @@ int sheaf__pool_open(const sheaf_options *given, const struct sheaf__pool_ops *o
     sheaf__runq_init(&pool->inject);
     sheaf__runq_init(&pool->woken);
     sheaf__idle_init(&pool->idle, pool->worker_count);
+    sheaf__regions_init(&pool->regions);
     sheaf__depot_init(&pool->depot, free_pool);
     sheaf__depot_init(&pool->timers, NULL);
     int status = init_parts(pool, options.stack_size);
@@ -377,7 +379,7 @@ bool sheaf__pool_has_work(sheaf_pool *pool)
     for (unsigned i = 0; i < seated; i++) {
         struct sheaf__worker *worker = &pool->workers[i];
         if (!sheaf__runq_empty(&worker->ready) || !sheaf__runq_empty(&worker->late) ||
-            !sheaf__deque_empty(&worker->deque)) {
+            !sheaf__deque_empty(&worker->deque) || sheaf__worker_has_fork(worker)) {
             return true;
         }
     }

@@ -14,6 +14,7 @@
 #include "lib/idle.h"
 #include "lib/platform/cpu.h"
 #include "lib/platform/forks.h"
+#include "lib/region.h"
 #include "lib/runq.h"
 #include "lib/slab.h"
 #include "lib/timekeeper.h"
@@ -28,6 +29,8 @@ struct sheaf__pool_ops {
     void (*run)(struct sheaf__worker *worker, struct sheaf__job *job);
     /* Ends a task that cannot be started, with that status. */
     void (*refuse)(struct sheaf_pool *pool, struct sheaf__job *job, int status);
+    /* Takes the oldest fork of a region and makes it a task; NULL when there is none. */
+    struct sheaf__job *(*steal_fork)(struct sheaf__worker *worker, struct sheaf__region *region);
     /* Or-ed into the word of a task that leaves its maker's deque, or, without the cheap fence, of
      * every task: somebody else than its maker's worker may run it. */
     uint32_t stolen;
@@ -80,6 +83,7 @@ struct sheaf_pool {
 
     struct sheaf__timekeeper keeper;
     struct sheaf__fibers fibers;
+    struct sheaf__regions regions;
     struct sheaf__depot depot;
     struct sheaf__depot
         timers; /* the records of timers that no task waits in: lib/timer_future.c */

@@ -36,11 +36,23 @@ static struct sheaf__job *steal_entries(struct sheaf__worker *worker, struct she
     return got ? jobs[0] : NULL;
 }
 
+static struct sheaf__job *steal_fork(struct sheaf__worker *worker, struct sheaf__worker *victim)
+{
+    struct sheaf__region *region = sheaf__load_acq(&victim->region);
+    if (SHEAF__LIKELY(!region) || !sheaf__region_has_fork(region)) {
+        return NULL;
+    }
+    return worker->pool->ops->steal_fork(worker, region);
+}
+
 static struct sheaf__job *steal_from(struct sheaf__worker *worker, struct sheaf__worker *victim)
 {
     struct sheaf__job *job = sheaf__runq_pop(&victim->ready);
     if (!job) {
         job = steal_entries(worker, victim);
+    }
+    if (!job) {
+        job = steal_fork(worker, victim);
     }
     if (!job) {
         job = sheaf__runq_pop(&victim->late);

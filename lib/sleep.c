@@ -94,6 +94,9 @@ static int begin_thread_sleep(struct sheaf__sleep *sleep, sheaf_pool *pool)
 
 int sheaf__sleep_begin_as_task(struct sheaf__sleep *sleep, struct sheaf__worker *worker)
 {
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&sheaf__load_rlx(&worker->fiber)->region))) {
+        SHEAF_TRY(sheaf__forks_before_park(worker));
+    }
     sleep->keeper = &worker->pool->keeper;
     sleep->wait = &sheaf__load_rlx(&worker->fiber)->wait;
     sheaf__wait_begin(sleep->wait);

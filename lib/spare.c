@@ -180,7 +180,8 @@ static void look_around(sheaf_pool *pool, struct look *look)
         struct sheaf__worker *worker = &pool->workers[i];
         look_at_queue(look, &worker->ready, &worker->seen.ready);
         look_at_queue(look, &worker->late, &worker->seen.late);
-        look->starts_wait = look->starts_wait || !sheaf__deque_empty(&worker->deque);
+        look->starts_wait = look->starts_wait || !sheaf__deque_empty(&worker->deque) ||
+                            sheaf__worker_has_fork(worker);
         uint8_t lent = sheaf__load_rlx(&worker->lent);
         look->starter |= lent == SHEAF__LENT_FOR_ALL;
         if (i < pool->worker_count || lent) {

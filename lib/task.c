@@ -135,6 +135,7 @@ static void run_task(struct sheaf__worker *worker, struct sheaf__job *job)
 const struct sheaf__pool_ops sheaf__task_ops = {
     .run = run_task,
     .refuse = refuse_task,
+    .steal_fork = sheaf__fork_steal,
     .stolen = SHEAF__WORD_UNBIASED,
 };
 
@@ -160,7 +161,7 @@ bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_fut
 /* ---------------------------------------------------------------- spawning */
 
 /* An extra part costs an allocation, so most tasks have none. */
-static bool needs_extra(const sheaf_pool *pool, const sheaf_future *maker)
+bool sheaf__task_hands_down(const sheaf_pool *pool, const sheaf_future *maker)
 {
     struct sheaf__extra *extra = maker ? sheaf__future_extra(maker) : NULL;
     return sheaf__locals_current() || (extra && extra->inherited.run) ||
@@ -370,7 +371,7 @@ static sheaf_future *spawn_plain(const char *place, sheaf_pool *pool, sheaf_fn *
     if (pool && sheaf__pool_is_lost(pool)) {
         return sheaf__future_failed(SHEAF_CLOSED);
     }
-    if (SHEAF__UNLIKELY(pool && needs_extra(pool, sheaf__worker_current(worker)))) {
+    if (SHEAF__UNLIKELY(pool && sheaf__task_hands_down(pool, sheaf__worker_current(worker)))) {
         sheaf_spawn_options options = plain;
         options.pool = pool;
         options.place = place;
@@ -522,7 +523,7 @@ static bool trim_frame(struct sheaf__worker *worker, sheaf_future *future)
 {
     sheaf_future *maker = sheaf__load_rlx(&worker->current);
     void *none = NULL;
-    if (!needs_extra(worker->pool, maker)) {
+    if (!sheaf__task_hands_down(worker->pool, maker)) {
         return true;
     }
     future->extra = new_extra(&plain, &none);
@@ -579,6 +580,10 @@ int sheaf_yield(void)
     sheaf_future *task = sheaf__worker_current(worker);
     if (!task) {
         return SHEAF_NOTASK;
+    }
+    if (SHEAF__UNLIKELY(sheaf__load_rlx(&sheaf__load_rlx(&worker->fiber)->region))) {
+        /* Without memory they wait until the task is back. */
+        (void)sheaf__forks_before_park(worker);
     }
     sheaf__tasks_suspend(task);
     sheaf__worker_yield(worker);

@@ -139,6 +139,7 @@ static void hand_down(struct scope *scope, struct sheaf__extra *extra, sheaf_tim
     bool sooner = !extra->inherited.run || deadline < extra->inherited.deadline;
     if ((flags & SHEAF_TIMEOUT_INHERIT) && sooner) {
         extra->inherited = (struct sheaf__inherited){run_inherited, deadline};
+        sheaf__forks_inherit(scope->task);
     }
 }
 

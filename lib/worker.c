@@ -293,8 +293,15 @@ static void leave_fiber(struct sheaf__worker *worker)
     sheaf__store_rel(&worker->parking, self);
     sheaf__store_rlx(&worker->current, NULL);
     sheaf__count(&worker->counts.parked);
+    struct sheaf__region *region = sheaf__load_rlx(&self->region);
+    if (SHEAF__UNLIKELY(region)) {
+        sheaf__worker_show_region(worker, NULL);
+    }
     switch_to(worker, self, next);
     worker = sheaf__worker_self();
+    if (SHEAF__UNLIKELY(region)) {
+        sheaf__worker_show_region(worker, region);
+    }
     sheaf__store_rlx(&self->current, NULL);
     sheaf__count(&worker->counts.resumed);
     sheaf__store_rlx(&worker->current, current);

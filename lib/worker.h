@@ -27,6 +27,7 @@
 #include "lib/job.h"
 #include "lib/platform/cpu.h"
 #include "lib/platform/self.h"
+#include "lib/region.h"
 #include "lib/runq.h"
 #include "lib/slab.h"
 #include "lib/spare.h"
@@ -77,6 +78,7 @@ struct sheaf__worker {
     struct sheaf__parker parker;
 
     /* Shared. */
+    SHEAF__ATOMIC(struct sheaf__region *) region; /* of the running fiber; thieves take from it */
     struct sheaf__runq ready;       /* fibers woken by this worker's tasks; thieves take from it */
     struct sheaf__runq late;        /* fibers that gave way; thieves take from it */
     struct sheaf__runq pinned;      /* fibers that go on on this worker and no other */
@@ -102,6 +104,21 @@ static inline struct sheaf__worker *sheaf__worker_self(void)
 static inline struct sheaf_future *sheaf__worker_current(struct sheaf__worker *worker)
 {
     return worker ? sheaf__load_rlx(&worker->current) : NULL;
+}
+
+/* Others may take forks of that region of the running fiber; NULL: there is none. */
+static inline void sheaf__worker_show_region(struct sheaf__worker *worker,
+                                             struct sheaf__region *region)
+{
+    /* release: pairs with the acquire of who looks. */
+    sheaf__store_rel(&worker->region, region);
+}
+
+/* Whether the running fiber has forks that others may take.  Anybody. */
+static inline bool sheaf__worker_has_fork(struct sheaf__worker *worker)
+{
+    struct sheaf__region *region = sheaf__load_acq(&worker->region);
+    return SHEAF__UNLIKELY(region) && sheaf__region_has_fork(region);
 }
 
 /* release: a reader that sees the count sees what was counted before (sheaf__pool_busy()). */

@@ -112,7 +112,7 @@ SHEAF_API void sheaf_spawn_many_at(const char *place, sheaf_fn *fn, void *args, 
 /* Places.  Where a task was spawned, "app.c:12", is told in its errors, in dumps and reports
  * (debug.h), and by sheaf_future_place().  The calls that spawn are macros which say where they
  * stand; called as functions, (sheaf_spawn)(fn, arg), they do not, nor where SHEAF_NO_PLACES is
- * defined.  Tasks in frames have no place. */
+ * defined.  Tasks in frames have no place, nor have forks. */
 #ifndef SHEAF_NO_PLACES
 #define sheaf_spawn(...) sheaf_spawn_at(SHEAF_PLACE, __VA_ARGS__)
 #define sheaf_spawn_on(...) sheaf_spawn_on_at(SHEAF_PLACE, __VA_ARGS__)

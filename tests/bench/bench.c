@@ -16,7 +16,7 @@ static const struct workload {
     int (*run)(const struct bench_run *run);
     const char *text;
 } workloads[] = {
-    {"w1_fib", 35, {"frame", "heap", "serial"}, bench_fib, "fib(n), a task a call"},
+    {"w1_fib", 35, {"frame", "heap", "inline", "serial"}, bench_fib, "fib(n), a task a call"},
     {"w2_queens", 13, {"pairs", "flat", "heap", "serial"}, bench_queens, "n queens"},
     {"w2b_uts", 16000, {"halves", "flat", "heap", "serial"}, bench_uts, "an unbalanced tree"},
     {"w3_skynet", 1000000, {"frame", "heap", "serial"}, bench_skynet, "n leaves, ten a node"},

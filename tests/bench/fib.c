@@ -47,6 +47,27 @@ static int fib_heap(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+static int fib_inline(sheaf_forks *forks, sheaf_fork *next, void *arg, sheaf_value *result)
+{
+    intptr_t n = (intptr_t)arg;
+    if (n < 2) {
+        result->i64 = n;
+        return SHEAF_OK;
+    }
+    sheaf_value left, right = {0};
+    next = sheaf_fork_spawn(forks, next, fib_inline, bench_number(n - 1));
+    int status = fib_inline(forks, next, bench_number(n - 2), &right);
+    SHEAF_TRY(sheaf_fork_join(forks, next, fib_inline, bench_number(n - 1), &left));
+    SHEAF_TRY(status);
+    result->i64 = left.i64 + right.i64;
+    return SHEAF_OK;
+}
+
+static int run_inline(void *arg, sheaf_value *result)
+{
+    return sheaf_fork_run(fib_inline, arg, result);
+}
+
 /* A real call for each node: else compilers make loops of some levels of the recursion. */
 #ifdef __clang__
 #define REAL_CALL __attribute__((noinline))
@@ -72,6 +93,7 @@ static int measure(void *arg, sheaf_value *result)
 {
     const struct bench_run *run = arg;
     sheaf_fn *fib = bench_form_is(run, "heap")     ? fib_heap
+                    : bench_form_is(run, "inline") ? run_inline
                     : bench_form_is(run, "serial") ? fib_serial
                                                    : fib_frame;
     double wall = bench_now(), cpu = bench_cpu();

@@ -243,6 +243,11 @@ bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_fut
                                       SHEAF__WORD_UNBIASED);
 }
 
+int sheaf__forks_before_park(struct sheaf__worker *)
+{
+    return SHEAF_OK; /* there are none */
+}
+
 void sheaf__task_finish_unrun(sheaf_future *future, int status)
 {
     sheaf__future_lock(future);
@@ -261,7 +266,7 @@ bool sheaf__task_may_start(sheaf_future *task, void *arg)
     return false;
 }
 
-const struct sheaf__pool_ops sheaf__task_ops = {NULL, NULL, SHEAF__WORD_UNBIASED};
+const struct sheaf__pool_ops sheaf__task_ops = {NULL, NULL, NULL, SHEAF__WORD_UNBIASED};
 
 /* A task that was claimed to be cancelled: worker 0 ends it. */
 bool sheaf__pool_hurry(sheaf_pool *, struct sheaf__job *job)

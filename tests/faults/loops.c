@@ -1,4 +1,4 @@
-/* Parallel loops: both, for, map, reduce, scan. */
+/* Parallel loops: both, for, map, reduce, scan; forks. */
 #include <errno.h>
 #include <string.h>
 
@@ -169,7 +169,45 @@ static void a_thread_loops(struct fault_trial *t)
     IS(sum, status ? -1 : RANGE * (RANGE - 1) / 2);
 }
 
+/* ---------------------------------------------------------------- forks */
+
+static int fork_leaf(sheaf_forks *forks, sheaf_fork *next, void *arg, sheaf_value *result)
+{
+    (void)forks, (void)next;
+    result->i64 = 1;
+    return arg ? sheaf_sleep(SHORT) : SHEAF_OK;
+}
+
+/* Leaves on both sides of a suspension, half of which suspend themselves. */
+static int fork_leaves(sheaf_forks *forks, sheaf_fork *next, void *arg, sheaf_value *result)
+{
+    enum { LEAVES = 6 };
+    int failures = 0;
+    for (int i = 0; i < LEAVES; i++) {
+        next = sheaf_fork_spawn(forks, next, fork_leaf, i % 2 ? arg : NULL);
+        if (i == LEAVES / 2) {
+            ENDS(sheaf_sleep(SHORT));
+        }
+    }
+    for (int i = LEAVES - 1; i >= 0; i--, next--) {
+        sheaf_value value;
+        int status = ENDS(sheaf_fork_join(forks, next, fork_leaf, i % 2 ? arg : NULL, &value));
+        failures += status != SHEAF_OK;
+        result->i64 += status ? 0 : value.i64;
+    }
+    IS(result->i64, LEAVES - failures);
+    return failures ? SHEAF_NOMEM : SHEAF_OK;
+}
+
+static void forks_are_joined(struct fault_trial *t)
+{
+    sheaf_value value = number(-1);
+    int status = ENDS(sheaf_fork_run(fork_leaves, t, &value));
+    HOLDS(status || value.i64 == 6);
+}
+
 const struct fault_scenario fault_loops[] = {
+    {.name = "forks_are_joined", .body = forks_are_joined, .floors = FLOORS(2, 1, 0)},
     {.name = "two_at_once", .body = two_at_once, .floors = FLOORS(2, 1, 0)},
     {.name = "ranges_are_run", .body = ranges_are_run, .floors = FLOORS(2, 2, 0)},
     {.name = "maps_are_run", .body = maps_are_run, .floors = FLOORS(3, 0, 0)},

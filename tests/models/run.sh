@@ -50,6 +50,10 @@ expect 0 park
 for planted in NO_PASSED NO_CLEAR NO_A2 NO_A4 NO_PIN EARLY_PARK NO_RECHECK; do
     expect 1 park $planted
 done
+expect 0 region
+for planted in NO_FENCE NO_BACK NO_LOCK NO_LOWER NO_EMPTY EARLY_ARG; do
+    expect 1 region $planted
+done
 expect 0 spare
 for planted in NO_LOOK NO_CHAIN NO_CALL NO_TAKE NO_PASS NO_REST EARLY_REST NO_ROUSE; do
     expect 1 spare $planted
