@@ -8,6 +8,7 @@
 
 #include <sheaf/base.h>
 #include <sheaf/blocking.h>
+#include <sheaf/debug.h>
 #ifndef SHEAF_PLAIN_ERRNO
 #include <sheaf/errno.h>
 #endif

@@ -140,10 +140,13 @@ struct sheaf__extra {
     sheaf_error *raised;          /* runner only: what the task fails with if the code fits */
     sheaf_error *message;         /* guarded by LOCK: of the undelivered request */
     struct sheaf__locals *locals; /* runner only, inherited */
-    uint64_t stamp;               /* written once, before DONE */
-    uint64_t number;              /* of the default name, guarded by LOCK; 0: none yet */
-    unsigned masks;               /* runner only: nested masks */
-    struct sheaf__drain *drain;   /* guarded by LOCK: callbacks being run (lib/drain.c) */
+    /* Written by the task itself, read by inspectors, relaxed: each stands for itself. */
+    SHEAF__ATOMIC(int64_t) since; /* with WATCH: when it last began to wait, plus 1; 0: never */
+    SHEAF__ATOMIC(const char *) checkpoint; /* the place of its last one, or NULL */
+    uint64_t stamp;                         /* written once, before DONE */
+    uint64_t number;                        /* of the default name, guarded by LOCK; 0: none yet */
+    unsigned masks;                         /* runner only: nested masks */
+    struct sheaf__drain *drain;             /* guarded by LOCK: callbacks being run (lib/drain.c) */
     struct sheaf__ticket
         *tickets;                /* guarded by LOCK: undelivered requests that can be taken back */
     struct sheaf__block *blocks; /* runner only: groups and limits that are open, innermost first */

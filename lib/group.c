@@ -73,6 +73,24 @@ static int read_options(const sheaf_group_options *given, sheaf_group_options *o
     return options->flags & ~GROUP_FLAGS ? SHEAF_INVALID : SHEAF_OK;
 }
 
+static void visit_list(struct sheaf__list *list, void (*each)(void *context, sheaf_future *future),
+                       void *context)
+{
+    SHEAF__LIST_EACH (link, list) {
+        each(context, sheaf__group_member_of(link)->future);
+    }
+}
+
+static void visit_members(struct sheaf__wanted *wanted,
+                          void (*each)(void *context, sheaf_future *future), void *context)
+{
+    struct sheaf__group *group = SHEAF__CONTAINER(wanted, struct sheaf__group, monitor.wanted);
+    sheaf__monitor_enter(&group->monitor);
+    visit_list(&group->calm, each, context);
+    visit_list(&group->asked, each, context);
+    sheaf__monitor_leave(&group->monitor);
+}
+
 int sheaf_group_open(sheaf_group *handle, const sheaf_group_options *given)
 {
     sheaf_group_options options;
@@ -85,6 +103,7 @@ int sheaf_group_open(sheaf_group *handle, const sheaf_group_options *given)
         sheaf__free(group, sizeof *group);
         return SHEAF_NOMEM;
     }
+    group->monitor.wanted.visit = visit_members;
     group->owner = owner;
     group->pool = options.pool;
     group->flags = options.flags;

@@ -1,4 +1,4 @@
-/* Looking at a pool's tasks while they run: all tasks, and the dump.
+/* Finding a pool's tasks while they run.
  *
  * Tasks are in no list of their own.  They are found where they are: running on a worker, parked on
  * a fiber, or queued; with those on whose stacks they were called.
@@ -27,11 +27,9 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/alloc.h"
-#include "lib/error_impl.h"
 #include "lib/future_impl.h"
 #include "lib/turn.h"
 
@@ -274,96 +272,4 @@ size_t sheaf_all_tasks(sheaf_pool *pool, sheaf_future **tasks, size_t room)
     }
     sheaf__tasks_forget(&list);
     return count;
-}
-
-/* ---------------------------------------------------------------- the dump */
-
-#define LINE_SIZE 400
-#define NAME_SIZE 100
-
-static const char *state_text(const sheaf_future *task)
-{
-    if (sheaf__future_done(task)) {
-        return "done";
-    }
-    switch (sheaf__load_acq(&task->job.state)) {
-    case SHEAF__QUEUED:
-        return "not started";
-    case SHEAF__RUNNING:
-        return sheaf__load_acq(&task->job.up.awaiting) ? "suspended" : "running";
-    default:
-        return "ending";
-    }
-}
-
-/* The future that a task awaits, held; or NULL, and in *what the text of what else it waits for. */
-static sheaf_future *hold_awaited(sheaf_future *task, const char **what)
-{
-    sheaf_future *awaited = NULL;
-    *what = NULL;
-    sheaf__future_lock(task);
-    bool running = sheaf__load_acq(&task->job.state) == SHEAF__RUNNING;
-    uintptr_t awaiting =
-        running && !sheaf__future_done(task) ? sheaf__load_seq(&task->job.up.awaiting) : 0;
-    if (awaiting && (awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_WAIT) {
-        uintptr_t wait = awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG;
-        *what = sheaf__load_rlx(&((struct sheaf__wait *)wait)->what);
-    } else if (awaiting) {
-        if ((awaiting & SHEAF__AWAITING_TAG) == SHEAF__AWAITING_CALLED) {
-            /* The task's fence is the light one: what was read may be over by now (C2). */
-            sheaf__fence_heavy();
-            awaiting = sheaf__load_seq(&task->job.up.awaiting);
-        }
-        if ((awaiting & SHEAF__AWAITING_TAG) != SHEAF__AWAITING_WAIT) {
-            awaited = (sheaf_future *)(awaiting & ~(uintptr_t)SHEAF__AWAITING_TAG);
-        }
-    }
-    if (awaited) {
-        sheaf__future_hold(awaited);
-    }
-    sheaf__future_unlock(task);
-    return awaited;
-}
-
-static void write_task(sheaf_report_fn *report, void *context, sheaf_future *task)
-{
-    char line[LINE_SIZE];
-    char name[NAME_SIZE];
-    const char *what;
-    sheaf_future_name(task, name, sizeof name);
-    const char *state = state_text(task);
-    sheaf_future *awaited = hold_awaited(task, &what);
-    if (awaited) {
-        char other[NAME_SIZE];
-        sheaf__future_name_text(awaited, other, sizeof other);
-        snprintf(line, sizeof line, "  %s: %s, waits for %s '%s'", name, state,
-                 sheaf__future_kind(awaited), other);
-        sheaf__future_unhold(awaited);
-    } else {
-        snprintf(line, sizeof line, "  %s: %s%s%s", name, state, what ? ", waits for " : "",
-                 what ? what : "");
-    }
-    report(context, line);
-}
-
-void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *context)
-{
-    if (!pool || !report) {
-        return;
-    }
-    char line[LINE_SIZE];
-    if (sheaf__pool_is_lost(pool)) {
-        snprintf(line, sizeof line, "pool '%s': of the parent process", pool->name);
-        report(context, line);
-        return;
-    }
-    struct sheaf__task_list list;
-    sheaf__inspect_tasks(pool, false, &list);
-    snprintf(line, sizeof line, "pool '%s': %zu task%s", pool->name, list.count,
-             list.count == 1 ? "" : "s");
-    report(context, line);
-    for (size_t i = 0; i < list.count; i++) {
-        write_task(report, context, list.tasks[i]);
-    }
-    sheaf__tasks_forget(&list);
 }

@@ -1,7 +1,7 @@
-/* The handler only posts a semaphore, which POSIX lists among what a handler may do; a thread waits
- * for it.  The semaphore is static and never destroyed, since a handler may still be on its way, on
- * whatever thread, when the action has been restored.  Its post is then told to the next listener:
- * somebody did press the key. */
+/* A handler only posts a semaphore, which POSIX lists among what a handler may do; a thread waits
+ * for it.  The semaphores are static and never destroyed, since a handler may still be on its way,
+ * on whatever thread, when the action has been restored.  Its post is then told to the next
+ * listener: somebody did press the key. */
 #include "lib/interrupt.h"
 
 #include <semaphore.h>
@@ -15,30 +15,54 @@
 #include "lib/platform/self.h"
 #include "lib/platform/thread.h"
 
-static sem_t posted;
+static void post_run(int signal);
+static void post_dump(int signal);
 
-/* What the handler has taken the place of.  Written before it is installed, by the main thread. */
-static struct sigaction replaced;
+static struct channel {
+    void (*const handler)(int signal);
+    const char *const thread_name;
+    sem_t posted;
+    /* Written before the handler is installed, by who does it. */
+    int signal;
+    struct sigaction replaced; /* what the handler has taken the place of */
+} channels[SHEAF__INTERRUPTS] = {
+    [SHEAF__INTERRUPT_RUN] = {.handler = post_run, .thread_name = "sigint"},
+    [SHEAF__INTERRUPT_DUMP] = {.handler = post_dump, .thread_name = "dump"},
+};
 
 void sheaf__interrupt_prepare(void)
 {
-    sem_init(&posted, 0, 0);
+    for (int i = 0; i < SHEAF__INTERRUPTS; i++) {
+        sem_init(&channels[i].posted, 0, 0);
+    }
 }
 
-static void post(int signal)
+static void post(enum sheaf__interrupt_use use)
+{
+    int before = sheaf__errno_get();
+    sem_post(&channels[use].posted);
+    sheaf__errno_set(before);
+}
+
+static void post_run(int signal)
 {
     (void)signal;
-    int before = sheaf__errno_get();
-    sem_post(&posted);
-    sheaf__errno_set(before);
+    post(SHEAF__INTERRUPT_RUN);
+}
+
+static void post_dump(int signal)
+{
+    (void)signal;
+    post(SHEAF__INTERRUPT_DUMP);
 }
 
 static void *listen_thread(void *arg)
 {
     struct sheaf__interrupt *self = arg;
-    sheaf__thread_name("sheaf", "sigint");
+    struct channel *channel = &channels[self->use];
+    sheaf__thread_name("sheaf", channel->thread_name);
     for (;;) {
-        while (sem_wait(&posted)) {
+        while (sem_wait(&channel->posted)) {
         }
         /* acquire: pairs with the release in sheaf__interrupt_end(), whose post wakes this. */
         if (sheaf__load_acq(&self->stop)) {
@@ -53,41 +77,45 @@ static bool is_main_thread(void)
     return syscall(SYS_gettid) == (long)getpid();
 }
 
-/* Whether that is the action now, which *action receives. */
-static bool action_is(void (*handler)(int), struct sigaction *action)
+/* Whether that is the action of the signal now, which *action receives. */
+static bool action_is(int signal, void (*handler)(int), struct sigaction *action)
 {
-    return sigaction(SIGINT, NULL, action) == 0 && !(action->sa_flags & SA_SIGINFO) &&
+    return sigaction(signal, NULL, action) == 0 && !(action->sa_flags & SA_SIGINFO) &&
            action->sa_handler == handler;
 }
 
-static void install_handler(void)
+static void install_handler(const struct channel *channel)
 {
     struct sigaction action = {.sa_flags = SA_RESTART};
-    action.sa_handler = post;
+    action.sa_handler = channel->handler;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
+    sigaction(channel->signal, &action, NULL);
 }
 
 int sheaf__interrupt_begin(struct sheaf__interrupt *self)
 {
+    struct channel *channel = &channels[self->use];
     struct sigaction before;
-    if (!is_main_thread() || !action_is(SIG_DFL, &before)) {
+    bool here = self->use != SHEAF__INTERRUPT_RUN || is_main_thread();
+    if (!here || !action_is(self->signal, SIG_DFL, &before)) {
         return SHEAF_OK;
     }
     if (sheaf__thread_start(&self->thread, listen_thread, self)) {
         return SHEAF_NOMEM;
     }
     self->listens = true;
-    replaced = before;
-    install_handler();
+    channel->signal = self->signal;
+    channel->replaced = before;
+    install_handler(channel);
     return SHEAF_OK;
 }
 
-void sheaf__interrupt_restore(void)
+void sheaf__interrupt_restore(enum sheaf__interrupt_use use)
 {
+    struct channel *channel = &channels[use];
     struct sigaction now;
-    if (action_is(post, &now)) {
-        sigaction(SIGINT, &replaced, NULL);
+    if (channel->signal && action_is(channel->signal, channel->handler, &now)) {
+        sigaction(channel->signal, &channel->replaced, NULL);
     }
 }
 
@@ -96,9 +124,9 @@ void sheaf__interrupt_end(struct sheaf__interrupt *self)
     if (!self->listens) {
         return;
     }
-    sheaf__interrupt_restore();
+    sheaf__interrupt_restore(self->use);
     sheaf__store_rel(&self->stop, true);
-    sem_post(&posted);
+    sem_post(&channels[self->use].posted);
     pthread_join(self->thread, NULL);
     self->listens = false;
 }

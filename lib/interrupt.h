@@ -1,4 +1,5 @@
-/* SIGINT for one listener at a time, told on a thread of the library's own. */
+/* Signals, each for one listener at a time, told on a thread of the library's own: SIGINT for a
+ * run, and one of the program's choice for dumps. */
 #ifndef SHEAF_LIB_INTERRUPT_H
 #define SHEAF_LIB_INTERRUPT_H
 
@@ -7,8 +8,12 @@
 
 #include "lib/atomics.h"
 
-/* In the frame of who listens. */
+enum sheaf__interrupt_use { SHEAF__INTERRUPT_RUN = 0, SHEAF__INTERRUPT_DUMP, SHEAF__INTERRUPTS };
+
+/* Who listens, one for each use. */
 struct sheaf__interrupt {
+    enum sheaf__interrupt_use use;
+    int signal;
     void (*tell)(void *context); /* once for each signal, with no lock held */
     void *context;
     bool listens; /* the thread exists */
@@ -16,13 +21,13 @@ struct sheaf__interrupt {
     pthread_t thread;
 };
 
-/* Makes what the handler uses: once, before anybody listens. */
+/* Makes what the handlers use: once, before anybody listens. */
 void sheaf__interrupt_prepare(void);
 
-/* Installs a handler, if the calling thread is the process's main thread and the action is the
- * default one; else nothing is ever told.
+/* Installs a handler if the action is the default one, for a run also only on the process's main
+ * thread; else nothing is ever told, and `listens` stays false.
  *
- * Requires: tell and context are set, all else is zero
+ * Requires: use, signal, tell and context are set, all else is zero; the signal can be handled
  * Returns:  SHEAF_OK; SHEAF_NOMEM: there is nothing to end */
 int sheaf__interrupt_begin(struct sheaf__interrupt *self);
 
@@ -32,6 +37,6 @@ void sheaf__interrupt_end(struct sheaf__interrupt *self);
 
 /* From within `tell`, or in a child of fork(), where nobody listens: the next signal finds the
  * default action. */
-void sheaf__interrupt_restore(void);
+void sheaf__interrupt_restore(enum sheaf__interrupt_use use);
 
 #endif

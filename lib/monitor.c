@@ -54,8 +54,18 @@ static sheaf_pool *waits_outside(const struct sheaf__monitor *monitor)
     return here && here->is_virtual && abroad ? here : NULL;
 }
 
-int sheaf__monitor_wait(struct sheaf__monitor *monitor, sheaf_pool *pool, const char *what,
-                        sheaf_time deadline)
+/* Says, until the next call, what the running task is about to wait for. */
+static void want(struct sheaf__wanted *wanted)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    if (sheaf__worker_current(worker)) {
+        /* relaxed: published by A1 of lib/await.c, and read only while the task is in the wait. */
+        sheaf__store_rlx(&sheaf__load_rlx(&worker->fiber)->wait.wanted, wanted);
+    }
+}
+
+static int wait_on(struct sheaf__monitor *monitor, sheaf_pool *pool, const char *what,
+                   sheaf_time deadline)
 {
     struct sheaf__sleep sleep;
     struct waiter waiter;
@@ -86,5 +96,14 @@ int sheaf__monitor_wait(struct sheaf__monitor *monitor, sheaf_pool *pool, const 
     } else if (status != SHEAF_OK) {
         sheaf__monitor_notify(monitor, 1);
     }
+    return status;
+}
+
+int sheaf__monitor_wait(struct sheaf__monitor *monitor, sheaf_pool *pool, const char *what,
+                        sheaf_time deadline)
+{
+    want(&monitor->wanted);
+    int status = wait_on(monitor, pool, what, deadline);
+    want(NULL);
     return status;
 }

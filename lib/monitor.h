@@ -28,14 +28,16 @@
 
 #include "lib/list.h"
 #include "lib/spin.h"
+#include "lib/wait.h"
 
 /* Valid when zeroed. */
 struct sheaf__monitor {
     struct sheaf__spin lock;
-    uint32_t notified;          /* how often; guarded by lock, as all below */
-    const sheaf_pool *pool;     /* of what is waited for; NULL: not known yet */
-    bool mixed;                 /* it belongs to several pools */
-    struct sheaf__list waiters; /* in the order in which they came */
+    uint32_t notified;           /* how often; guarded by lock, as all below */
+    const sheaf_pool *pool;      /* of what is waited for; NULL: not known yet */
+    bool mixed;                  /* it belongs to several pools */
+    struct sheaf__list waiters;  /* in the order in which they came */
+    struct sheaf__wanted wanted; /* const: what is waited for */
 };
 
 static inline void sheaf__monitor_enter(struct sheaf__monitor *monitor)

@@ -14,7 +14,7 @@
 /* ---------------------------------------------------------------- options */
 
 #define NO_SPARES ((unsigned)(SHEAF_POOL_NO_SPARES | SHEAF_POOL_PIN | SHEAF_POOL_MIGRATE))
-#define POOL_FLAGS (SHEAF_POOL_STAMPS | SHEAF_POOL_TELL_OVERFLOW | NO_SPARES)
+#define POOL_FLAGS (SHEAF_POOL_STAMPS | SHEAF_POOL_TELL_OVERFLOW | SHEAF_POOL_WATCH | NO_SPARES)
 
 static bool flags_fit(const sheaf_options *options)
 {

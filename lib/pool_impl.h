@@ -97,6 +97,7 @@ struct sheaf_pool {
     SHEAF__ATOMIC(uint64_t) spawned_outside; /* tasks made by other threads than the workers */
     SHEAF__ATOMIC(uint64_t) refused;         /* of all tasks, those that no worker ran */
     pthread_mutex_t inspect_lock;            /* rank 1: one inspection at a time */
+    struct sheaf__link registered;           /* guarded by the lock of lib/registry.c */
 
     /* The pool at rest: every worker asleep, nothing queued. */
     pthread_mutex_t rest_lock;       /* rank 3: guards what follows; held over the decision */
@@ -203,6 +204,9 @@ size_t sheaf__pool_suspended(sheaf_pool *pool);
  *
  *   fatal  because a task ended with SHEAF_FATAL */
 void sheaf__pool_stop_run(sheaf_pool *pool, bool fatal);
+
+/* The first use of the library (lib/run.c).  Returns: SHEAF_OK or SHEAF_NOMEM */
+int sheaf__process_prepare(void);
 
 /* Where reports go; never NULL (lib/run.c). */
 void sheaf__report_hook(sheaf_report_fn **report, void **context);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/alloc.h"
+#include "lib/dump_to.h"
 #include "lib/error_impl.h"
 #include "lib/inspect.h"
 #include "lib/interrupt.h"
@@ -13,6 +14,7 @@
 #include "lib/platform/clock.h"
 #include "lib/platform/fault.h"
 #include "lib/platform/forks.h"
+#include "lib/registry.h"
 
 /* ---------------------------------------------------------------- process-wide state */
 
@@ -29,14 +31,16 @@ static void forget_parent(void)
 {
     process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     default_pool = NULL;
+    sheaf__registry_forget();
     sheaf__lost_begin();
     sheaf__interrupt_prepare();
-    sheaf__interrupt_restore();
+    sheaf__interrupt_restore(SHEAF__INTERRUPT_RUN);
+    sheaf__interrupt_restore(SHEAF__INTERRUPT_DUMP);
+    sheaf__dump_forget();
 }
 
-/* The first use of the library.  The fork handler comes before any lock.
- * Returns: SHEAF_OK or SHEAF_NOMEM */
-static int prepare_process(void)
+/* The fork handler comes before any lock. */
+int sheaf__process_prepare(void)
 {
     if (!sheaf__forks_heed(forget_parent)) {
         return SHEAF_NOMEM;
@@ -86,8 +90,9 @@ int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out)
     if (!out) {
         return SHEAF_INVALID;
     }
-    SHEAF_TRY(prepare_process());
+    SHEAF_TRY(sheaf__process_prepare());
     SHEAF_TRY(sheaf__pool_open(options, &sheaf__task_ops, out));
+    sheaf__registry_add(*out);
     if ((*out)->flags & SHEAF_POOL_TELL_OVERFLOW) {
         sheaf__fault_watch(sheaf__overflow_describe);
     }
@@ -96,12 +101,12 @@ int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out)
 
 sheaf_pool *sheaf_pool_default(void)
 {
-    if (prepare_process() != SHEAF_OK) {
+    if (sheaf__process_prepare() != SHEAF_OK) {
         return NULL;
     }
     pthread_mutex_lock(&process_lock);
-    if (!default_pool) {
-        sheaf__pool_open(NULL, &sheaf__task_ops, &default_pool);
+    if (!default_pool && sheaf__pool_open(NULL, &sheaf__task_ops, &default_pool) == SHEAF_OK) {
+        sheaf__registry_add(default_pool);
     }
     sheaf_pool *pool = default_pool;
     pthread_mutex_unlock(&process_lock);
@@ -334,6 +339,7 @@ static int close_entered(sheaf_pool *pool, sheaf_close how, int64_t deadline)
         return status;
     }
     SHEAF_TRY(sheaf__pool_stop(pool, status == SHEAF_OK ? deadline : SHEAF_FOREVER));
+    sheaf__registry_remove(pool);
     /* Nobody runs what the end of these calls makes runnable. */
     close_annex(pool, SHEAF_CLOSE_ABANDON, SHEAF_FOREVER);
     abandon_tasks(pool);

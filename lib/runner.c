@@ -11,6 +11,7 @@
  * that is left over may use its argument. */
 #include <sheaf/runner.h>
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "lib/error_impl.h"
@@ -109,7 +110,7 @@ static void note_interrupt(void *context)
     } else if (count == 2) {
         sheaf__pool_stop_run(pool, false);
     } else if (count == 3) {
-        sheaf__interrupt_restore();
+        sheaf__interrupt_restore(SHEAF__INTERRUPT_RUN);
     }
     sheaf_release(main);
     sheaf_clock_release(pool);
@@ -388,7 +389,8 @@ static void close_pool(struct runner *runner, sheaf_close how)
 static int run_to_end(struct run *run)
 {
     struct runner *runner = run->runner;
-    struct sheaf__interrupt interrupt = {.tell = note_interrupt, .context = run};
+    struct sheaf__interrupt interrupt = {
+        .use = SHEAF__INTERRUPT_RUN, .signal = SIGINT, .tell = note_interrupt, .context = run};
     if (run->fn && (runner->flags & SHEAF_RUN_SIGINT)) {
         SHEAF_TRY(sheaf__interrupt_begin(&interrupt));
     }

@@ -35,8 +35,20 @@ void sheaf__task_meet_due(sheaf_future *task)
     }
 }
 
+/* With WATCH every task has an extra part. */
+static void note_time(const sheaf_future *task)
+{
+    struct sheaf__worker *worker = sheaf__worker_self();
+    struct sheaf__extra *extra = worker->watches ? sheaf__future_extra(task) : NULL;
+    if (SHEAF__UNLIKELY(extra)) {
+        /* A virtual clock begins at 0. */
+        sheaf__store_rlx(&extra->since, sheaf__timekeeper_now(&worker->pool->keeper) + 1);
+    }
+}
+
 void sheaf__tasks_suspend_all(sheaf_future *task)
 {
+    note_time(task);
     /* That one is unbiased says nothing of those below it: it may be so for another reason than an
      * earlier park of this stack. */
     for (; task; task = task->in.enclosing) {

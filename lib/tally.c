@@ -56,6 +56,18 @@ static struct sheaf__turn *turn_for(const struct sheaf__member *member)
     return tally->turns ? &tally->turns[member - tally->members].turn : NULL;
 }
 
+/* A member that has ended is none that is waited for, whether that was noted or not. */
+static void visit_wanted(struct sheaf__wanted *wanted,
+                         void (*each)(void *context, sheaf_future *future), void *context)
+{
+    struct sheaf__tally *tally = SHEAF__CONTAINER(wanted, struct sheaf__tally, monitor.wanted);
+    for (size_t i = 0; i < tally->count; i++) {
+        if (!sheaf__future_done(tally->members[i].future)) {
+            each(context, tally->members[i].future);
+        }
+    }
+}
+
 struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count,
                                       enum sheaf__rule rule, const struct sheaf__tally_ops *ops,
                                       size_t extra_size)
@@ -65,6 +77,7 @@ struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count
     if (!tally) {
         return NULL;
     }
+    tally->monitor.wanted.visit = visit_wanted;
     tally->ops = ops;
     tally->count = count;
     tally->extra_size = extra_size;

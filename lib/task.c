@@ -165,7 +165,7 @@ bool sheaf__task_hands_down(const sheaf_pool *pool, const sheaf_future *maker)
 {
     struct sheaf__extra *extra = maker ? sheaf__future_extra(maker) : NULL;
     return sheaf__locals_current() || (extra && extra->inherited.run) ||
-           (pool->flags & SHEAF_POOL_STAMPS);
+           (pool->flags & (SHEAF_POOL_STAMPS | SHEAF_POOL_WATCH));
 }
 
 /* Whether a point in time means the same to both. */
@@ -612,13 +612,17 @@ int sheaf_sleep(sheaf_duration duration)
     return sheaf_sleep_until(sheaf_time_add(sheaf_now(), duration));
 }
 
-static int look_at_requests(sheaf_future *task)
+static int look_at_requests(sheaf_future *task, const char *place)
 {
+    struct sheaf__extra *extra = sheaf__future_extra(task);
+    if (extra) {
+        sheaf__store_rlx(&extra->checkpoint, place);
+    }
     sheaf__task_meet_due(task);
     return sheaf__task_is_asked(task) ? sheaf__task_deliver(task) : SHEAF_OK;
 }
 
-int sheaf_checkpoint(void)
+int sheaf_checkpoint_at(const char *place)
 {
     sheaf_future *task = current_task();
     if (SHEAF__UNLIKELY(!task)) {
@@ -626,9 +630,14 @@ int sheaf_checkpoint(void)
     }
     if (SHEAF__UNLIKELY(sheaf__load_rlx(&task->job.word) &
                         (SHEAF__WORD_CANCEL | SHEAF__WORD_EXTRA))) {
-        return look_at_requests(task);
+        return look_at_requests(task, place);
     }
     return SHEAF_OK;
+}
+
+int(sheaf_checkpoint)(void)
+{
+    return sheaf_checkpoint_at(NULL);
 }
 
 /* ---------------------------------------------------------------- blocks */

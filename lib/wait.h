@@ -29,6 +29,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <sheaf/base.h>
+
 #include "lib/atomics.h"
 #include "lib/platform/park.h"
 
@@ -43,10 +45,19 @@ enum {
     SHEAF__WAIT_GONE = 1U << 5     /* beside a reason: the sleeper never goes on */
 };
 
+/* The futures that a wait is for, where it is for several: for whoever asks. */
+struct sheaf__wanted {
+    /* Calls each(context, future) for those that have not ended, with a lock held, so that `each`
+     * takes none and allocates nothing.  NULL: they are not known. */
+    void (*visit)(struct sheaf__wanted *wanted, void (*each)(void *context, sheaf_future *future),
+                  void *context);
+};
+
 struct sheaf__wait {
     SHEAF__ATOMIC(uint32_t) word;
     void (*resume)(struct sheaf__wait *wait); /* const while waiting */
     SHEAF__ATOMIC(const char *) what;         /* for whoever asks what it waits for; static text */
+    SHEAF__ATOMIC(struct sheaf__wanted *) wanted; /* beside `what`, or NULL */
 };
 
 /* Tries to end the sleep for that reason.

@@ -365,7 +365,9 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
     worker->calls = !worker->deterministic && !worker->migrates;
     worker->is_spare = index >= pool->worker_count;
     worker->direct = !worker->deterministic && !worker->is_spare;
-    worker->plain_spawns = !worker->deterministic && !(pool->flags & SHEAF_POOL_STAMPS);
+    worker->plain_spawns =
+        !worker->deterministic && !(pool->flags & (SHEAF_POOL_STAMPS | SHEAF_POOL_WATCH));
+    worker->watches = pool->flags & SHEAF_POOL_WATCH;
     worker->born = sheaf__fences_are_full() ? pool->ops->stolen : 0;
     worker->head = sheaf__job_head(index, 0, 0, worker->born);
     /* Any odd start will do; it must not be 0. */

@@ -57,6 +57,7 @@ struct sheaf__worker {
     bool is_spare;           /* const: one of those beside the workers asked for */
     bool direct;             /* const: a fiber that rests looks itself for who goes on */
     bool plain_spawns;       /* const: no extra part for the pool's options, not deterministic */
+    bool watches;            /* const: tasks note when they suspend */
     SHEAF__ATOMIC(uint8_t) held; /* its tasks are to wait before they end: lib/inspect.c */
     struct sheaf__counters counts;
     uint64_t

@@ -104,6 +104,11 @@ enum {
      * below. */
     SHEAF_POOL_TELL_OVERFLOW = 1U << 4,
 
+    /* For debugging: each task notes when it began to wait, and where it last called
+     * sheaf_checkpoint(), for dumps and reports (debug.h).  Costs an allocation a task and a look
+     * at the clock a suspension. */
+    SHEAF_POOL_WATCH = 1U << 5,
+
     /* For sheaf_run() and runners (runner.h): SIGINT cancels what runs.  See sheaf_run(). */
     SHEAF_RUN_SIGINT = 1U << 8
 };
@@ -240,9 +245,10 @@ typedef void sheaf_report_fn(void *context, const char *line);
 /* Where reports go: process-wide; NULL restores the default, standard error. */
 SHEAF_API void sheaf_set_report_hook(sheaf_report_fn *report, void *context);
 
-/* Writes the pool's tasks with their names, states and what each waits for, line by line.
+/* Writes the pool's tasks with their names, states and what each waits for, line by line:
+ * sheaf_dump() as text (debug.h).
  *
- * Context: task, plain thread.  A snapshot: each line was true at some instant of the call. */
+ * Context: task, plain thread */
 SHEAF_API void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *context);
 
 /* Counters since the pool opened; sums over workers that go on counting meanwhile. */

@@ -172,9 +172,14 @@ SHEAF_API int sheaf_sleep_until(sheaf_time deadline);
  * Returns: SHEAF_OK, SHEAF_CANCELLED, SHEAF_NOTASK */
 SHEAF_API int sheaf_yield(void);
 
-/* Delivers a cancellation request without giving way: for loops that compute.
+/* Delivers a cancellation request without giving way: for loops that compute.  The macro says where
+ * it stands: the place is told in dumps and reports of pools with SHEAF_POOL_WATCH.
  * Returns: SHEAF_OK, SHEAF_CANCELLED, SHEAF_NOTASK */
 SHEAF_API int sheaf_checkpoint(void);
+SHEAF_API int sheaf_checkpoint_at(const char *place);
+#ifndef SHEAF_NO_PLACES
+#define sheaf_checkpoint() sheaf_checkpoint_at(SHEAF_PLACE)
+#endif
 
 /* Makes the error that the calling task fails with if it returns `code`, and returns `code`.
  * In a blocking call (blocking.h) it makes the call's; elsewhere on a plain thread it only returns

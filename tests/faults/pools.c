@@ -1,6 +1,7 @@
 /* Pools of all options, runs, runners, the default pool, closes of all kinds, looks; blocking
  * calls. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "tests/faults/trial.h"
@@ -244,6 +245,33 @@ static void pools_are_looked_at(struct fault_trial *t)
     end_all(f, 3);
 }
 
+static int gathers_two(void *arg, sheaf_value *result)
+{
+    (void)result;
+    return sheaf_gather(arg, 2, SHEAF_GATHER_COLLECT, NULL, NULL);
+}
+
+/* A dump says what it can say without memory. */
+static void pools_are_dumped(struct fault_trial *t)
+{
+    int lines = 0;
+    sheaf_future *f[3] = {sheaf_spawn(sleep_on, NULL), sheaf_spawn(sleep_on, NULL), NULL};
+    f[2] = sheaf_spawn(gathers_two, f);
+    ENDS(sheaf_yield());
+    ENDS(sheaf_checkpoint_at("here"));
+    ENDS(sheaf_dump(t->pool, SHEAF_DUMP_TEXT, ignore_line, &lines));
+    ENDS(sheaf_dump(NULL, SHEAF_DUMP_JSON, ignore_line, &lines));
+    HOLDS(lines > 0);
+    ENDS(sheaf_dump_to_file(t->pool, SHEAF_DUMP_TEXT, "/no/such/folder/dump"), ENOENT, EMFILE);
+    sheaf_set_report_hook(ignore_line, &lines);
+    sheaf_report_late(NULL, f[0], "late");
+    sheaf_set_report_hook(NULL, NULL);
+    if (ENDS(sheaf_dump_on_signal(SIGUSR2, SHEAF_DUMP_TEXT, "dump"), SHEAF_STATE) == SHEAF_OK) {
+        sheaf_dump_no_signal();
+    }
+    end_all(f, 3);
+}
+
 const struct fault_scenario fault_pools[] = {
     {.name = "opens_in_all_ways",
      .body = opens_in_all_ways,
@@ -288,6 +316,7 @@ const struct fault_scenario fault_pools[] = {
      .floors = FLOORS(5, 81, 1),
      .place = FAULT_ALONE},
     {.name = "pools_are_looked_at", .body = pools_are_looked_at, .floors = FLOORS(3, 1, 0)},
+    {.name = "pools_are_dumped", .body = pools_are_dumped, .floors = FLOORS(8, 1, 1)},
     {.name = NULL},
 };
 
