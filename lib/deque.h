@@ -190,6 +190,14 @@ static inline bool sheaf__deque_looks_empty(struct sheaf__deque *deque)
     return (int32_t)(bottom - 1 - sheaf__load_rlx(&deque->top)) < 0;
 }
 
+/* Anybody: how many are in it, claimed ones that left a hole included; 0 while a foreign claim is
+ * under way.  Exact while nobody uses it.  relaxed: it stands for itself. */
+static inline size_t sheaf__deque_size(struct sheaf__deque *deque)
+{
+    int32_t size = (int32_t)(sheaf__load_rlx(&deque->bottom) - sheaf__load_rlx(&deque->top));
+    return size > 0 ? (size_t)size : 0;
+}
+
 /* Anybody: whether nothing is in it, decided under the lock (C4). */
 bool sheaf__deque_empty(struct sheaf__deque *deque);
 

@@ -133,6 +133,14 @@ static bool all_asleep(struct sheaf__idle *idle)
     return sheaf__idle_asleep(sheaf__load_rlx(&idle->word)) == idle->workers && idle->lent == 0;
 }
 
+bool sheaf__idle_is_asleep(struct sheaf__idle *idle, struct sheaf__bunk *bunk)
+{
+    sheaf__spin_lock(&idle->lock);
+    bool asleep = bunk->asleep;
+    sheaf__spin_unlock(&idle->lock);
+    return asleep;
+}
+
 bool sheaf__idle_all_asleep(struct sheaf__idle *idle)
 {
     sheaf__spin_lock(&idle->lock);

@@ -149,6 +149,9 @@ void sheaf__idle_get_up(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
 /* Sleeps until woken; the caller is then searching. */
 void sheaf__idle_sleep(struct sheaf__bunk *bunk);
 
+/* Whether this one is asleep, at some instant of the call. */
+bool sheaf__idle_is_asleep(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
+
 /* Whether all are asleep and no spare is lent, at some instant of the call. */
 bool sheaf__idle_all_asleep(struct sheaf__idle *idle);
 

@@ -72,6 +72,12 @@ static inline bool sheaf__runq_empty(struct sheaf__runq *queue)
     return sheaf__load_rlx(&queue->count) == 0;
 }
 
+/* How many are in it, at some instant. */
+static inline size_t sheaf__runq_size(struct sheaf__runq *queue)
+{
+    return sheaf__load_rlx(&queue->count); /* relaxed: it stands for itself */
+}
+
 static inline struct sheaf__job *sheaf__runq_pop(struct sheaf__runq *queue)
 {
     return sheaf__runq_empty(queue) ? NULL : sheaf__runq_pop_locked(queue);

@@ -32,6 +32,7 @@ static struct sheaf__job *steal_entries(struct sheaf__worker *worker, struct she
         sheaf__deque_steal(&victim->deque, jobs, SHEAF__DEQUE_STEAL_MAX, worker->pool->ops->stolen);
     for (unsigned i = 1; i < got; i++) {
         sheaf__worker_push(worker, jobs[i]);
+        sheaf__count(&worker->counts.stolen); /* the first is the caller's to count */
     }
     return got ? jobs[0] : NULL;
 }

@@ -67,6 +67,51 @@ sheaf_time sheaf_now(void)
     return sheaf_pool_now(sheaf_pool_current());
 }
 
+/* ---------------------------------------------------------------- statistics */
+
+static size_t queued_on(struct sheaf__worker *worker)
+{
+    return sheaf__deque_size(&worker->deque) + sheaf__runq_size(&worker->ready) +
+           sheaf__runq_size(&worker->late) + sheaf__runq_size(&worker->pinned) +
+           sheaf__runq_size(&worker->pinned_late);
+}
+
+int sheaf_pool_worker_stats(sheaf_pool *pool, int index, sheaf_worker_stats *stats)
+{
+    if (!pool || index < 0 || !stats || stats->size != sizeof *stats) {
+        return SHEAF_INVALID;
+    }
+    if (sheaf__pool_is_lost(pool)) {
+        return SHEAF_LOST;
+    }
+    /* relaxed: a spare's seat was there before it was counted. */
+    if ((unsigned)index >= sheaf__load_rlx(&pool->seated)) {
+        return SHEAF_EMPTY;
+    }
+    struct sheaf__worker *worker = &pool->workers[index];
+    struct sheaf__counters *counts = &worker->counts;
+    *stats = (sheaf_worker_stats){.size = sizeof *stats};
+    stats->inlined = sheaf__load_acq(&counts->inlined);
+    stats->finished = stats->inlined + sheaf__load_acq(&counts->ran);
+    stats->spawned = sheaf__load_rlx(&counts->spawned);
+    stats->stolen = sheaf__load_rlx(&counts->stolen);
+    stats->woken = sheaf__load_rlx(&counts->resumed);
+    stats->parked = sheaf__load_rlx(&counts->parked);
+    stats->queued = queued_on(worker);
+    stats->asleep = sheaf__idle_is_asleep(&pool->idle, &worker->bunk);
+    stats->spare = worker->is_spare;
+    return SHEAF_OK;
+}
+
+static size_t count_queued(sheaf_pool *pool)
+{
+    size_t queued = sheaf__runq_size(&pool->inject) + sheaf__runq_size(&pool->woken);
+    for (unsigned i = 0; i < pool->seats; i++) {
+        queued += queued_on(&pool->workers[i]);
+    }
+    return queued;
+}
+
 int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
 {
     if (!pool || !stats || stats->size != sizeof *stats) {
@@ -90,5 +135,11 @@ int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats)
     stats->suspended = sheaf__pool_suspended(pool);
     stats->lent = sheaf__load_rlx(&pool->lends);
     stats->stacks = sheaf__load_rlx(&pool->fibers.count);
+    struct sheaf__stacks_statistics stacks;
+    sheaf__stacks_read_statistics(&pool->fibers.stacks, &stacks);
+    stats->stacks_peak = stacks.live_peak;
+    stats->queued = count_queued(pool);
+    stats->timers_pending = sheaf__timekeeper_pending(&pool->keeper);
+    stats->asleep = sheaf__idle_sleepers(&pool->idle);
     return SHEAF_OK;
 }

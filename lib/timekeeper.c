@@ -237,6 +237,14 @@ bool sheaf__timer_take_back(struct sheaf__timekeeper *keeper, struct sheaf__time
     return removed;
 }
 
+size_t sheaf__timekeeper_pending(struct sheaf__timekeeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    size_t pending = keeper->timers.count;
+    pthread_mutex_unlock(&keeper->lock);
+    return pending;
+}
+
 bool sheaf__timekeeper_advance(struct sheaf__timekeeper *keeper, struct sheaf__timer **due)
 {
     pthread_mutex_lock(&keeper->lock);

@@ -70,6 +70,9 @@ bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *t
  * Returns: false when it is about to be */
 bool sheaf__timer_take_back(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer);
 
+/* How many timers with a deadline are set. */
+size_t sheaf__timekeeper_pending(struct sheaf__timekeeper *keeper);
+
 /* Virtual clock: goes to the earliest deadline and fires everything that is due there.
  *
  *   *due  receives timers, from the first that is not plain on, which the caller fires without a

@@ -212,8 +212,8 @@ static void ignore_line(void *context, const char *line)
 static int a_deep_chain_takes_constant_stack(void *arg, sheaf_value *result)
 {
     struct fixture *f = arg;
-    static sheaf_future *chain[20000];
-    int depth = (int)fixture_scaled(20000);
+    static sheaf_future *chain[5000];
+    int depth = (int)fixture_scaled(5000);
     struct role last = {.delay = SHEAF_S(1)};
     (void)result;
     chain[0] = start(&last);
@@ -428,7 +428,7 @@ static void pools_come_and_go_while_they_are_dumped(struct fixture *f)
     pthread_t thread;
     sheaf__store_rel(&over, false);
     EXPECT_INT(pthread_create(&thread, NULL, dump_all_the_time, NULL), 0);
-    for (size_t i = 0; i < fixture_scaled(40); i++) {
+    for (size_t i = 0; i < fixture_scaled(12); i++) {
         sheaf_options options = fixture_options(f);
         EXPECT_INT(sheaf_run(&options, nest, (void *)(intptr_t)6, NULL), SHEAF_OK);
     }

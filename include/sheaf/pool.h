@@ -50,6 +50,7 @@
 #ifndef SHEAF_POOL_H
 #define SHEAF_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -251,25 +252,54 @@ SHEAF_API void sheaf_set_report_hook(sheaf_report_fn *report, void *context);
  * Context: task, plain thread */
 SHEAF_API void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *context);
 
-/* Counters since the pool opened; sums over workers that go on counting meanwhile. */
+/* Counters since the pool opened; sums over workers that go on counting meanwhile, and how much
+ * there is now.  Exact while nothing runs. */
 typedef struct sheaf_stats {
     size_t size;
-    uint64_t spawned;  /* tasks made */
-    uint64_t finished; /* tasks that ended, in whatever way */
-    uint64_t inlined;  /* tasks that ran on the stack of who awaited them */
-    uint64_t stolen;   /* entries taken from another worker */
-    uint64_t parked;   /* suspensions */
-    uint64_t woken;    /* suspensions that ended */
-    uint64_t wakeups;  /* sleeping workers woken */
-    uint64_t timers;   /* timers set */
-    uint64_t lent;     /* how often a spare took a worker's place */
-    size_t suspended;  /* tasks' stacks suspended now */
-    size_t stacks;     /* stacks in existence now, cached ones included */
+    uint64_t spawned;      /* tasks made */
+    uint64_t finished;     /* tasks that ended, in whatever way */
+    uint64_t inlined;      /* tasks that ran on the stack of who awaited them */
+    uint64_t stolen;       /* entries taken from another worker */
+    uint64_t parked;       /* suspensions */
+    uint64_t woken;        /* suspensions that ended */
+    uint64_t wakeups;      /* sleeping workers woken */
+    uint64_t timers;       /* timers set */
+    uint64_t lent;         /* how often a spare took a worker's place */
+    size_t suspended;      /* tasks' stacks suspended now */
+    size_t stacks;         /* stacks in existence now, cached ones included */
+    size_t stacks_peak;    /* the most that were taken at one time, of those of the pool's size */
+    size_t queued;         /* tasks that have not started, and woken ones that wait for a worker */
+    size_t timers_pending; /* timers that are set now */
+    size_t asleep;         /* workers that sleep now for want of work */
 } sheaf_stats;
 
 /* Fills *stats.  Requires: stats->size = sizeof(sheaf_stats).
  * Returns: SHEAF_OK, SHEAF_INVALID; SHEAF_LOST in a child of the process that opened the pool */
 SHEAF_API int sheaf_pool_stats(sheaf_pool *pool, sheaf_stats *stats);
+
+/* The same of one worker.  What has no worker, tasks made by plain threads for instance, is in the
+ * sums alone. */
+typedef struct sheaf_worker_stats {
+    size_t size;
+    uint64_t spawned;  /* tasks that it made */
+    uint64_t finished; /* tasks that it ended */
+    uint64_t inlined;  /* of these, those that ran on the stack of who awaited them */
+    uint64_t stolen;   /* entries that it took from others */
+    uint64_t parked;   /* suspensions on it */
+    uint64_t woken;    /* suspensions that ended on it */
+    size_t queued;     /* in its own queues now */
+    bool asleep;       /* sleeps now */
+    bool spare;        /* a spare, not one of the workers that the pool was opened with */
+} sheaf_worker_stats;
+
+/* Fills *stats.
+ *
+ *   worker  from 0; behind the workers come the spares that there are
+ *
+ * Requires: stats->size = sizeof(sheaf_worker_stats)
+ * Returns:  SHEAF_OK; SHEAF_EMPTY when there is no such worker; SHEAF_INVALID, SHEAF_LOST
+ * Context:  any but a signal handler */
+SHEAF_API int sheaf_pool_worker_stats(sheaf_pool *pool, int worker, sheaf_worker_stats *stats);
 
 SHEAF_END_DECLS
 

@@ -240,6 +240,8 @@ static void pools_are_looked_at(struct fault_trial *t)
     HOLDS(lines > 0);
     IS(sheaf_pool_stats(t->pool, &stats), SHEAF_OK);
     HOLDS(stats.spawned > 0 && sheaf_pool_now(t->pool) >= 0);
+    sheaf_worker_stats worker = {.size = sizeof worker};
+    IS(sheaf_pool_worker_stats(t->pool, 0, &worker), SHEAF_OK);
     sheaf_clock_hold(t->pool);
     sheaf_clock_release(t->pool);
     end_all(f, 3);
