@@ -40,6 +40,7 @@ static void leave_request(sheaf_future *task, struct sheaf__request *request)
     keep_message(task, request);
     sheaf__keep_ticket(task, request);
     sheaf__set_undelivered(task);
+    sheaf__lag_begin(task);
 }
 
 /* ---------------------------------------------------------------- asking one task */

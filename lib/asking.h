@@ -72,6 +72,9 @@ static inline void sheaf__clear_undelivered(sheaf_future *task)
     struct sheaf__extra *extra = sheaf__future_extra(task);
     if (extra) {
         sheaf__settle_list(&extra->tickets);
+        if (SHEAF__UNLIKELY(extra->lag)) {
+            sheaf__lag_end(task, extra);
+        }
     }
     sheaf__and_acq_rel(&task->job.word, ~SHEAF__WORD_CANCEL);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/alloc.h"
-#include "lib/error_impl.h"
+#include "lib/late_line.h"
 #include "lib/registry.h"
 #include "lib/snapshot.h"
 
@@ -60,7 +60,7 @@ static void add_name(struct line *line, const char *name)
 
 static void add_duration(struct line *line, int64_t ns)
 {
-    add(line, " for %lld.%03lld s", (long long)(ns / 1000000000), (long long)(ns / 1000000 % 1000));
+    add(line, " %lld.%03lld s", (long long)(ns / 1000000000), (long long)(ns / 1000000 % 1000));
 }
 
 static void add_wait(struct line *line, const struct sheaf__row *row)
@@ -81,6 +81,7 @@ static void add_wait(struct line *line, const struct sheaf__row *row)
         }
     }
     if (row->waited >= 0) {
+        add(line, " for");
         add_duration(line, row->waited);
     }
 }
@@ -422,6 +423,37 @@ void sheaf_pool_dump(sheaf_pool *pool, sheaf_report_fn *report, void *context)
     if (pool) {
         (void)sheaf_dump(pool, SHEAF_DUMP_TEXT, report, context);
     }
+}
+
+/* relaxed: what was true at some instant. */
+static void find_worker(struct sheaf__row *row)
+{
+    sheaf_pool *pool = sheaf__future_pool(row->task);
+    unsigned seated = sheaf__load_rlx(&pool->seated);
+    for (unsigned i = 0; i < seated; i++) {
+        if (sheaf__load_rlx(&pool->workers[i].current) == row->task) {
+            row->worker = (int)i;
+        }
+    }
+}
+
+void sheaf__late_to_react(sheaf_future *task, sheaf_duration since)
+{
+    char name[NAME_SIZE];
+    struct line line = {.length = 0};
+    struct sheaf__row row;
+    sheaf__report_hook(&line.report, &line.context);
+    sheaf_future_name(task, name, sizeof name);
+    sheaf__row_look(&row, task);
+    find_worker(&row);
+    add(&line, "task '");
+    add_name(&line, name);
+    add(&line, "' was asked to cancel");
+    add_duration(&line, since);
+    add(&line, " ago and has not reacted: ");
+    add_row(&line, &row);
+    sheaf__row_drop(&row);
+    tell(&line);
 }
 
 void sheaf_report_late(void *context, const sheaf_future *given, const char *name)

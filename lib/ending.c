@@ -221,6 +221,10 @@ static void take_stamp(sheaf_future *future)
  * Returns: the nodes that are to be told; NULL also when the future may be gone */
 static struct sheaf__node *end_locked(sheaf_future *future, int status)
 {
+    struct sheaf__extra *extra = sheaf__future_extra(future);
+    if (SHEAF__UNLIKELY(extra && extra->lag)) {
+        sheaf__lag_end(future, extra);
+    }
     sheaf__store_rlx(&future->job.at.status, (uint32_t)status);
     take_stamp(future);
     struct sheaf__node *list = sheaf__future_detach_nodes(future);

@@ -147,6 +147,7 @@ struct sheaf__extra {
     uint64_t number;                        /* of the default name, guarded by LOCK; 0: none yet */
     unsigned masks;                         /* runner only: nested masks */
     struct sheaf__drain *drain;             /* guarded by LOCK: callbacks being run (lib/drain.c) */
+    struct sheaf__lag *lag; /* guarded by LOCK: the timer of an undelivered request, or NULL */
     struct sheaf__ticket
         *tickets;                /* guarded by LOCK: undelivered requests that can be taken back */
     struct sheaf__block *blocks; /* runner only: groups and limits that are open, innermost first */
@@ -592,6 +593,13 @@ bool sheaf__task_mark_swept(sheaf_future *task);
 
 /* Checks whether a wait of `task` for `future` would close a circle of direct awaits. */
 int sheaf__task_check_cycle(sheaf_future *task, sheaf_future *future);
+
+/* ---------------------------------------------------------------- lateness (lib/lag.c) */
+
+/* A request stays undelivered with the task; or does not any more, or the task ends.
+ * Requires: LOCK; for the second also extra->lag */
+void sheaf__lag_begin(sheaf_future *task);
+void sheaf__lag_end(sheaf_future *task, struct sheaf__extra *extra);
 
 /* ---------------------------------------------------------------- locals (lib/local.c) */
 

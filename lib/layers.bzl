@@ -104,6 +104,8 @@ LAYERS = {
         "guest.h",
         "inspect.c",
         "inspect.h",
+        "lag.c",
+        "late_line.h",
         "local.c",
         "lost.c",
         "outcome.c",

@@ -51,14 +51,16 @@ static int read_options(const sheaf_options *given, sheaf_options *options)
         (options->clock == SHEAF_CLOCK_REAL || options->clock == SHEAF_CLOCK_VIRTUAL) &&
         (options->schedule == SHEAF_SCHEDULE_STEAL || options->schedule == SHEAF_SCHEDULE_FIFO) &&
         !(one_worker && options->workers > 1);
-    return sizes_fit && kinds_fit && flags_fit(options) ? SHEAF_OK : SHEAF_INVALID;
+    bool times_fit = options->cancel_report >= 0;
+    return sizes_fit && kinds_fit && times_fit && flags_fit(options) ? SHEAF_OK : SHEAF_INVALID;
 }
 
 static void apply_options(sheaf_pool *pool, const sheaf_options *options)
 {
     pool->worker_count = (unsigned)options->workers;
     pool->forks = sheaf__forks;
-    pool->flags = options->flags;
+    pool->cancel_report = options->cancel_report;
+    pool->flags = options->flags | (options->cancel_report ? SHEAF_POOL_WATCH : 0U);
     pool->deterministic = options->seed || options->schedule == SHEAF_SCHEDULE_FIFO;
     pool->is_virtual = options->clock == SHEAF_CLOCK_VIRTUAL;
     /* A virtual clock stands still while anything computes: nothing is late.  With PIN and MIGRATE

@@ -59,6 +59,7 @@ struct sheaf_pool {
     unsigned seats;                 /* with the spares that there may be */
     SHEAF__ATOMIC(unsigned) seated; /* with those that there are; written under rest_lock */
     unsigned flags;                 /* SHEAF_POOL_... */
+    sheaf_duration cancel_report;   /* 0: tasks that do not react are not told */
     unsigned forks;                 /* sheaf__forks when it opened */
     bool deterministic;
     bool is_virtual;

@@ -198,6 +198,28 @@ static bool is_due(struct sheaf__timekeeper *keeper, int64_t deadline)
            (deadline != SHEAF__TIMERS_NEVER && deadline <= sheaf__timekeeper_now(keeper));
 }
 
+/* Requires: the lock is held */
+static void add_timer(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer,
+                      int64_t deadline)
+{
+    sheaf__add_rlx(&keeper->started, 1);
+    if (sheaf__timers_add(&keeper->timers, timer, deadline) && !keeper->is_virtual) {
+        pthread_cond_signal(&keeper->sooner);
+    }
+}
+
+bool sheaf__timer_try_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer,
+                          int64_t deadline)
+{
+    pthread_mutex_lock(&keeper->lock);
+    bool set = !is_due(keeper, deadline) && ensure_thread(keeper);
+    if (set) {
+        add_timer(keeper, timer, deadline);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return set;
+}
+
 int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer, int64_t deadline)
 {
     struct due due = {.end = &due.first};
@@ -206,10 +228,7 @@ int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *time
     if (is_due(keeper, deadline)) {
         fire_one(timer, &due);
     } else if ((there = ensure_thread(keeper))) {
-        sheaf__add_rlx(&keeper->started, 1);
-        if (sheaf__timers_add(&keeper->timers, timer, deadline) && !keeper->is_virtual) {
-            pthread_cond_signal(&keeper->sooner);
-        }
+        add_timer(keeper, timer, deadline);
     }
     pthread_mutex_unlock(&keeper->lock);
     sheaf__timekeeper_fire(keeper, due.first);

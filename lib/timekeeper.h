@@ -63,6 +63,13 @@ int64_t sheaf__timekeeper_now(struct sheaf__timekeeper *keeper);
 int sheaf__timer_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer,
                      int64_t deadline);
 
+/* Sets a detached timer, but never fires it here.
+ *
+ * Returns: false when there is nothing to wait for any more or the thread cannot be started: the
+ *          timer is then not set */
+bool sheaf__timer_try_set(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer,
+                          int64_t deadline);
+
 /* Takes a timer back: on return `fire` has run or never will.  Returns: whether it never will. */
 bool sheaf__timer_clear(struct sheaf__timekeeper *keeper, struct sheaf__timer *timer);
 

@@ -80,6 +80,7 @@ typedef struct sheaf_options {
                                       standard error.  One call at a time, no lock held */
     void *hook_context;            /* first argument of the hooks */
     unsigned flags;                /* SHEAF_POOL_..., SHEAF_RUN_... */
+    sheaf_duration cancel_report;  /* not 0: see below; implies SHEAF_POOL_WATCH */
 } sheaf_options;
 
 enum {
@@ -130,6 +131,16 @@ enum {
  *
  * A frame of more than 64 KiB can step over the guard, into another task's stack, unless the code
  * is compiled with -fstack-clash-protection. */
+
+/* cancel_report: a task that runs, was asked to cancel and has not heard of it for so long is told
+ * to the report hook, once a request,
+ *
+ *     task 'decode-17' was asked to cancel 2.000 s ago and has not reacted: running on worker 1,
+ *     spawned at app.c:40, asked to cancel, last checkpoint at app.c:87
+ *
+ * in one line.  It computes without sheaf_checkpoint(), blocks, holds requests back with
+ * sheaf_mask_begin(), or waits where requests do not reach.  A timer is set only while a request is
+ * undelivered.  Tasks in frames are left out. */
 
 /* sheaf_pool_open(SHEAF_OPTIONS(.workers = 2), &pool) */
 #define SHEAF_OPTIONS(...) (&(const sheaf_options){.size = sizeof(sheaf_options), __VA_ARGS__})

@@ -247,6 +247,35 @@ static void pools_are_looked_at(struct fault_trial *t)
     end_all(f, 3);
 }
 
+static int reacts_late(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    int status = sheaf_mask_begin();
+    SHEAF_TRY(sheaf_sleep(2 * SHORT));
+    return status == SHEAF_OK ? sheaf_mask_end() : status;
+}
+
+/* Without memory for the report it is not made; the request counts all the same. */
+static void late_tasks_are_told(struct fault_trial *t)
+{
+    int lines = 0;
+    sheaf_pool *pool = NULL;
+    sheaf_options options = options_of(t);
+    options.cancel_report = SHORT;
+    if (ENDS(sheaf_pool_open(&options, &pool)) != SHEAF_OK) {
+        return;
+    }
+    sheaf_set_report_hook(ignore_line, &lines);
+    sheaf_future *f[2] = {sheaf_spawn_on(pool, reacts_late, NULL),
+                          sheaf_spawn_on(pool, sleep_on, NULL)};
+    IS(sheaf_pool_close(pool, SHEAF_CLOSE_CANCEL, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
+    sheaf_set_report_hook(NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        ENDS(sheaf_join(f[i], NULL), SHEAF_CANCELLED);
+    }
+    HOLDS(lines <= 2);
+}
+
 static int gathers_two(void *arg, sheaf_value *result)
 {
     (void)result;
@@ -318,6 +347,10 @@ const struct fault_scenario fault_pools[] = {
      .floors = FLOORS(5, 81, 1),
      .place = FAULT_ALONE},
     {.name = "pools_are_looked_at", .body = pools_are_looked_at, .floors = FLOORS(3, 1, 0)},
+    {.name = "late_tasks_are_told",
+     .body = late_tasks_are_told,
+     .floors = FLOORS(8, 2, 1),
+     .place = FAULT_ALONE},
     {.name = "pools_are_dumped", .body = pools_are_dumped, .floors = FLOORS(8, 1, 1)},
     {.name = NULL},
 };
