@@ -9,6 +9,7 @@
 #include <sheaf/gather.h>
 
 #include "lib/future_impl.h"
+#include "lib/offsets.h"
 #include "lib/tally.h"
 
 #define ALL_FLAGS                                                                                  \
@@ -290,3 +291,11 @@ int sheaf_gather(sheaf_future *const *futures, size_t count, unsigned flags, she
     hand_out(futures, count, values, statuses);
     return status;
 }
+
+/* ---------------------------------------------------------------- for debuggers */
+
+SHEAF__KEPT static const struct sheaf__offset sheaf__offsets_gather[] = {
+    {"gather.composed", offsetof(struct gather, composed)},
+    {"gather.tally", offsetof(struct gather, tally)},
+    SHEAF__OFFSETS_END,
+};

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/offsets.h"
 #include "lib/options.h"
 
 #define GROUP_FLAGS ((unsigned)(SHEAF_GROUP_SUPERVISE | SHEAF_GROUP_KEEP))
@@ -81,8 +82,8 @@ static void visit_list(struct sheaf__list *list, void (*each)(void *context, she
     }
 }
 
-static void visit_members(struct sheaf__wanted *wanted,
-                          void (*each)(void *context, sheaf_future *future), void *context)
+static void visit_group(struct sheaf__wanted *wanted,
+                        void (*each)(void *context, sheaf_future *future), void *context)
 {
     struct sheaf__group *group = SHEAF__CONTAINER(wanted, struct sheaf__group, monitor.wanted);
     sheaf__monitor_enter(&group->monitor);
@@ -103,7 +104,7 @@ int sheaf_group_open(sheaf_group *handle, const sheaf_group_options *given)
         sheaf__free(group, sizeof *group);
         return SHEAF_NOMEM;
     }
-    group->monitor.wanted.visit = visit_members;
+    group->monitor.wanted.visit = visit_group;
     group->owner = owner;
     group->pool = options.pool;
     group->flags = options.flags;
@@ -442,3 +443,14 @@ size_t sheaf_group_live(const sheaf_group *handle)
     sheaf__group_drop(group, 1);
     return live;
 }
+
+/* ---------------------------------------------------------------- for debuggers */
+
+SHEAF__KEPT static const struct sheaf__offset sheaf__offsets_group[] = {
+    {"group.wanted", offsetof(struct sheaf__group, monitor.wanted)},
+    SHEAF__OFFSET(group, calm),
+    SHEAF__OFFSET(group, asked),
+    SHEAF__OFFSET(group_member, link),
+    SHEAF__OFFSET(group_member, future),
+    SHEAF__OFFSETS_END,
+};

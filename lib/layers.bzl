@@ -42,6 +42,7 @@ LAYERS = {
         "interrupt.c",
         "interrupt.h",
         "list.h",
+        "offsets.h",
         "options.h",
         "spin.c",
         "spin.h",

@@ -2,14 +2,19 @@
 
 #include <pthread.h>
 
+#include "lib/future_impl.h"
+#include "lib/offsets.h"
+
 /* Rank 0: what a look at a pool's tasks takes is taken inside. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct sheaf__list registry; /* guarded by it; a debugger begins here too */
+
+/* Guarded by it.  A debugger begins here: tools/gdb/sheaf.py knows the name. */
+static struct sheaf__list sheaf__registry;
 
 void sheaf__registry_add(sheaf_pool *pool)
 {
     pthread_mutex_lock(&registry_lock);
-    sheaf__list_push_back(&registry, &pool->registered);
+    sheaf__list_push_back(&sheaf__registry, &pool->registered);
     pthread_mutex_unlock(&registry_lock);
 }
 
@@ -24,7 +29,7 @@ int sheaf__registry_visit(int (*visit)(void *context, sheaf_pool *pool), void *c
 {
     int status = SHEAF_OK;
     pthread_mutex_lock(&registry_lock);
-    SHEAF__LIST_EACH (link, &registry) {
+    SHEAF__LIST_EACH (link, &sheaf__registry) {
         status = visit(context, SHEAF__CONTAINER(link, sheaf_pool, registered));
         if (status != SHEAF_OK) {
             break;
@@ -37,5 +42,74 @@ int sheaf__registry_visit(int (*visit)(void *context, sheaf_pool *pool), void *c
 void sheaf__registry_forget(void)
 {
     registry_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    registry = (struct sheaf__list){.head = {NULL, NULL}};
+    sheaf__registry = (struct sheaf__list){.head = {NULL, NULL}};
 }
+
+/* ---------------------------------------------------------------- for debuggers */
+
+#define POOL(member)                                                                               \
+    {                                                                                              \
+        "pool." #member, offsetof(sheaf_pool, member)                                              \
+    }
+#define FUTURE(member)                                                                             \
+    {                                                                                              \
+        "future." #member, offsetof(sheaf_future, member)                                          \
+    }
+
+SHEAF__KEPT static const struct sheaf__offset sheaf__offsets_core[] = {
+    POOL(registered),
+    POOL(name),
+    POOL(workers),
+    POOL(worker_count),
+    POOL(seated),
+    POOL(inject),
+    POOL(woken),
+    {"pool.fibers", offsetof(sheaf_pool, fibers) + offsetof(struct sheaf__fibers, all)},
+    {"worker", sizeof(struct sheaf__worker)},
+    SHEAF__OFFSET(worker, current),
+    SHEAF__OFFSET(worker, deque),
+    SHEAF__OFFSET(worker, ready),
+    SHEAF__OFFSET(worker, late),
+    SHEAF__OFFSET(worker, pinned),
+    SHEAF__OFFSET(worker, pinned_late),
+    SHEAF__OFFSET(worker, thread_number),
+    SHEAF__OFFSET(deque, bottom),
+    SHEAF__OFFSET(deque, top),
+    SHEAF__OFFSET(deque, mask),
+    SHEAF__OFFSET(deque, slots),
+    SHEAF__OFFSET(runq, head),
+    SHEAF__OFFSET(job, state),
+    SHEAF__OFFSET(job, flags),
+    SHEAF__OFFSET(job, word),
+    SHEAF__OFFSET(job, up),
+    FUTURE(job),
+    FUTURE(fn),
+    FUTURE(in),
+    FUTURE(extra),
+    SHEAF__OFFSET(extra, name),
+    SHEAF__OFFSET(extra, number),
+    SHEAF__OFFSET(extra, place),
+    SHEAF__OFFSET(extra, checkpoint),
+    SHEAF__OFFSET(fiber, job),
+    SHEAF__OFFSET(fiber, context),
+    SHEAF__OFFSET(fiber, current),
+    SHEAF__OFFSET(fiber, all),
+    {"fiber.wait_word", offsetof(struct sheaf__fiber, wait) + offsetof(struct sheaf__wait, word)},
+    SHEAF__OFFSET(wait, what),
+    SHEAF__OFFSET(wait, wanted),
+    SHEAF__OFFSET(composed, ops),
+    SHEAF__OFFSET(composed_ops, what),
+    {"JOB_FIBER", SHEAF__JOB_FIBER},
+    {"JOB_FRAME", SHEAF__JOB_FRAME},
+    {"JOB_BARE", SHEAF__JOB_BARE},
+    {"JOB_STATIC", SHEAF__JOB_STATIC},
+    {"QUEUED", SHEAF__QUEUED},
+    {"RUNNING", SHEAF__RUNNING},
+    {"WORD_DONE", SHEAF__WORD_DONE},
+    {"WORD_CANCEL", SHEAF__WORD_CANCEL},
+    {"WORD_EXTRA", SHEAF__WORD_EXTRA},
+    {"WAIT_PARKED", SHEAF__WAIT_PARKED},
+    {"AWAITING_WAIT", SHEAF__AWAITING_WAIT},
+    {"AWAITING_TAG", SHEAF__AWAITING_TAG},
+    SHEAF__OFFSETS_END,
+};

@@ -7,6 +7,7 @@
 
 #include "lib/alloc.h"
 #include "lib/future_impl.h"
+#include "lib/offsets.h"
 #include "lib/turn.h"
 
 struct shield {
@@ -178,3 +179,11 @@ int sheaf_await_shielded(sheaf_future *future, sheaf_value *value)
     }
     return sheaf_join(new_shield(future), value);
 }
+
+/* ---------------------------------------------------------------- for debuggers */
+
+SHEAF__KEPT static const struct sheaf__offset sheaf__offsets_shield[] = {
+    {"shield.composed", offsetof(struct shield, composed)},
+    {"shield.inner", offsetof(struct shield, inner)},
+    SHEAF__OFFSETS_END,
+};

@@ -3,6 +3,7 @@
 #include <sheaf/gather.h>
 
 #include "lib/alloc.h"
+#include "lib/offsets.h"
 
 bool sheaf__futures_valid(sheaf_future *const *futures, size_t count)
 {
@@ -57,8 +58,8 @@ static struct sheaf__turn *turn_for(const struct sheaf__member *member)
 }
 
 /* A member that has ended is none that is waited for, whether that was noted or not. */
-static void visit_wanted(struct sheaf__wanted *wanted,
-                         void (*each)(void *context, sheaf_future *future), void *context)
+static void visit_tally(struct sheaf__wanted *wanted,
+                        void (*each)(void *context, sheaf_future *future), void *context)
 {
     struct sheaf__tally *tally = SHEAF__CONTAINER(wanted, struct sheaf__tally, monitor.wanted);
     for (size_t i = 0; i < tally->count; i++) {
@@ -77,7 +78,7 @@ struct sheaf__tally *sheaf__tally_new(sheaf_future *const *futures, size_t count
     if (!tally) {
         return NULL;
     }
-    tally->monitor.wanted.visit = visit_wanted;
+    tally->monitor.wanted.visit = visit_tally;
     tally->ops = ops;
     tally->count = count;
     tally->extra_size = extra_size;
@@ -351,3 +352,14 @@ void sheaf__tally_leave(struct sheaf__tally *tally)
     sheaf__tally_leave_into(tally, &rest);
     sheaf__future_unhold_all(rest);
 }
+
+/* ---------------------------------------------------------------- for debuggers */
+
+SHEAF__KEPT static const struct sheaf__offset sheaf__offsets_tally[] = {
+    {"tally.wanted", offsetof(struct sheaf__tally, monitor.wanted)},
+    SHEAF__OFFSET(tally, count),
+    SHEAF__OFFSET(tally, members),
+    {"member", sizeof(struct sheaf__member)},
+    SHEAF__OFFSET(member, future),
+    SHEAF__OFFSETS_END,
+};
