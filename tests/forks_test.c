@@ -254,9 +254,11 @@ static int an_idle_worker_takes_a_fork(void *arg, sheaf_value *result)
 
 static int sleep_long(sheaf_forks *forks, sheaf_fork *next, void *arg, sheaf_value *result)
 {
+    struct role *role = arg;
     (void)forks, (void)next, (void)result;
+    (void)sheaf__add_rlx(&role->begun, 1);
     int status = sheaf_sleep(SHEAF_S(1000));
-    (void)sheaf__add_rlx(&((struct role *)arg)->requests, status == SHEAF_CANCELLED);
+    (void)sheaf__add_rlx(&role->requests, status == SHEAF_CANCELLED);
     return status;
 }
 
@@ -266,7 +268,10 @@ static int fork_sleepers(sheaf_forks *forks, sheaf_fork *next, void *arg, sheaf_
     struct role *role = arg;
     sheaf_fork *first = sheaf_fork_spawn(forks, next, sleep_long, role);
     sheaf_fork *second = sheaf_fork_spawn(forks, first, sleep_long, role);
-    EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    while (sheaf__load_rlx(&role->begun) < 2) {
+        EXPECT_INT(sheaf_yield(), SHEAF_OK);
+    }
+    (void)sheaf__add_rlx(&role->begun, 1);
     int heard = role->value ? sheaf_sleep(SHEAF_S(500)) : SHEAF_CANCELLED;
     EXPECT_INT(heard, SHEAF_CANCELLED);
     int one = sheaf_fork_join(forks, second, sleep_long, role, result);
@@ -287,7 +292,9 @@ static int a_request_reaches_forks_that_others_run(void *arg, sheaf_value *resul
     for (int heard_before = 0; heard_before < 2; heard_before++) {
         struct role role = {.value = heard_before};
         sheaf_future *task = sheaf_spawn(run_sleepers, &role);
-        EXPECT_INT(sheaf_sleep(SHEAF_MS(1)), SHEAF_OK);
+        while (sheaf__load_rlx(&role.begun) < 3) {
+            EXPECT_INT(sheaf_yield(), SHEAF_OK);
+        }
         EXPECT(sheaf_cancel(task));
         EXPECT_INT(sheaf_join(task, NULL), SHEAF_CANCELLED);
         EXPECT_INT(sheaf__load_rlx(&role.requests), 2);

@@ -46,6 +46,8 @@ def sheaf_program(name, args, found = True, package = None, srcs = [], deps = []
         srcs = [":" + name],
         args = args,
         data = ["program.bzl"],
+        # There is no library for other machines and C libraries.
+        tags = ["no_port"] if package else [],
     )
     sh_test(
         name = name + "_test",

@@ -1,6 +1,7 @@
 /* The recorded scenarios: sheaf's traces are CPython's. */
 #include "tests/conformance/play.h"
 #include "tests/conformance/samples.h"
+#include "tests/support/emulator.h"
 #include "tests/support/fixture.h"
 
 #include <stdio.h>
@@ -51,7 +52,7 @@ static int run_player(const char *words, struct text *said)
 {
     struct text command = {0};
     const char *player = getenv("SHEAF_PLAYER");
-    text_add(&command, "%s %s", player ? player : PLAYER, words);
+    text_add(&command, "%s %s %s", emulator_command(), player ? player : PLAYER, words);
     FILE *pipe = popen(command.data, "r");
     text_free(&command);
     if (!EXPECT(pipe != NULL)) {
