@@ -6,6 +6,7 @@ void sheaf__idle_init(struct sheaf__idle *idle, uint32_t workers)
 {
     sheaf__store_rlx(&idle->word, 0);
     sheaf__store_rlx(&idle->wakeups, 0);
+    sheaf__store_rlx(&idle->on_duty, false);
     sheaf__store_rlx(&idle->lock.held, 0);
     idle->sleepers = NULL;
     idle->watch = NULL;
@@ -35,6 +36,13 @@ static void wake_bunk(struct sheaf__idle *idle, struct sheaf__bunk *bunk)
     sheaf__unpark(bunk->parker);
 }
 
+/* Requires: the lock is held */
+static void set_duty(struct sheaf__idle *idle, bool on)
+{
+    /* release: pairs with H2, which takes no lock; what it rests on are the fences. */
+    sheaf__store_rel(&idle->on_duty, on);
+}
+
 /* Requires: the lock is held.  Returns: the watch, which was off duty; or NULL */
 static struct sheaf__bunk *call_watch(struct sheaf__idle *idle)
 {
@@ -42,6 +50,7 @@ static struct sheaf__bunk *call_watch(struct sheaf__idle *idle)
         return NULL;
     }
     sheaf__sub_seq(&idle->word, SHEAF__IDLE_OFF_DUTY);
+    set_duty(idle, true);
     return idle->watch;
 }
 
@@ -63,6 +72,18 @@ void sheaf__idle_wake_one(struct sheaf__idle *idle)
         wake_bunk(idle, bunk);
     } else if (watch) {
         sheaf__unpark(watch->parker);
+    }
+}
+
+void sheaf__idle_hand_over_unwatched(struct sheaf__idle *idle)
+{
+    sheaf__spin_lock(&idle->lock);
+    struct sheaf__bunk *watch = call_watch(idle);
+    sheaf__spin_unlock(&idle->lock);
+    if (watch) {
+        sheaf__unpark(watch->parker);
+    } else {
+        sheaf__idle_announce(idle);
     }
 }
 
@@ -149,7 +170,7 @@ bool sheaf__idle_all_asleep(struct sheaf__idle *idle)
     return all;
 }
 
-bool sheaf__idle_lie_down(struct sheaf__idle *idle, struct sheaf__bunk *bunk)
+bool sheaf__idle_lie_down(struct sheaf__idle *idle, struct sheaf__bunk *bunk, bool *watched)
 {
     sheaf__spin_lock(&idle->lock);
     bunk->below = idle->sleepers;
@@ -158,6 +179,7 @@ bool sheaf__idle_lie_down(struct sheaf__idle *idle, struct sheaf__bunk *bunk)
     /* E3.  seq_cst and under the lock: the last to lie down knows that it is. */
     sheaf__add_seq(&idle->word, SHEAF__IDLE_ASLEEP - SHEAF__IDLE_SEARCHING);
     bool last = all_asleep(idle);
+    *watched = sheaf__load_rlx(&idle->on_duty); /* relaxed: written under the lock */
     sheaf__spin_unlock(&idle->lock);
     sheaf__fence_heavy();
     return last;
@@ -204,6 +226,7 @@ bool sheaf__idle_go_home(struct sheaf__idle *idle, struct sheaf__bunk *bunk, boo
     bool watches = !idle->watch;
     if (watches) {
         idle->watch = bunk;
+        set_duty(idle, true);
     } else {
         bunk->below = idle->at_home;
         idle->at_home = bunk;
@@ -218,6 +241,7 @@ bool sheaf__idle_go_home(struct sheaf__idle *idle, struct sheaf__bunk *bunk, boo
 static void pass_watch_on(struct sheaf__idle *idle)
 {
     idle->watch = idle->at_home;
+    set_duty(idle, false);
     if (idle->watch) {
         idle->at_home = idle->watch->below;
         sheaf__add_seq(&idle->word, SHEAF__IDLE_OFF_DUTY);
@@ -242,6 +266,7 @@ bool sheaf__idle_lend(struct sheaf__idle *idle, bool *watched)
 void sheaf__idle_off_duty(struct sheaf__idle *idle)
 {
     sheaf__spin_lock(&idle->lock);
+    set_duty(idle, false);
     sheaf__add_seq(&idle->word, SHEAF__IDLE_OFF_DUTY);
     sheaf__spin_unlock(&idle->lock);
     sheaf__fence_heavy();

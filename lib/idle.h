@@ -44,6 +44,24 @@
  *                          Otherwise nothing is to be done: by the invariant, which it was no part
  *                          of.
  *
+ * A fiber that a worker wakes, and that lies alone in its queue, is mostly taken by that worker a
+ * moment later, when the task that woke it waits.  To wake another worker for it costs more than
+ * running it, and moves what both tasks share to another core with every hand-over.  So it is not
+ * announced but handed over: left to that worker, if the watch is on duty, who sees to it that a
+ * worker is woken for it if the first one does not come.
+ *
+ *   Invariant: while such a fiber waits, the watch is on duty or about to look, or whoever last
+ *              searched has seen it.
+ *
+ *     who hands over             the watch goes off duty     who falls asleep
+ *     E1 publish the fiber       on_duty = no                E3 asleep + 1, reads on_duty
+ *        light fence                heavy fence                 heavy fence
+ *     H2 read on_duty: no?       look at every queue         E4 what was handed over counts unless
+ *        announce it                                            E3 read yes
+ *
+ *   Who read yes in E3 is asleep when the watch wants to be lent, which it then is not (both under
+ *   the lock): it stays on duty, or takes leave by a look at every queue.
+ *
  * Nobody has the watch when all spares are lent: then no more can be lent either; and in a pool
  * that has none.
  *
@@ -72,6 +90,7 @@ struct sheaf__idle {
     /* searching in the low half, asleep in the high half, whose topmost bit is the watch's. */
     SHEAF__ATOMIC(uint32_t) word;
     SHEAF__ATOMIC(uint64_t) wakeups; /* statistics */
+    SHEAF__ATOMIC(bool) on_duty;     /* the watch is; written under the lock */
     struct sheaf__spin lock;         /* rank 6: guards what follows and every bunk */
     struct sheaf__bunk *sleepers;    /* the last to fall asleep first: its caches are warm */
     struct sheaf__bunk *watch;       /* the spare that has it, or NULL */
@@ -130,6 +149,18 @@ static inline void sheaf__idle_announce(struct sheaf__idle *idle)
     }
 }
 
+/* E1 has happened of a fiber that is left to the calling worker if the watch is on duty. */
+void sheaf__idle_hand_over_unwatched(struct sheaf__idle *idle);
+
+static inline void sheaf__idle_hand_over(struct sheaf__idle *idle)
+{
+    sheaf__fence_light();
+    /* H2.  relaxed: ordered after the publication by the fence. */
+    if (SHEAF__UNLIKELY(!sheaf__load_rlx(&idle->on_duty))) {
+        sheaf__idle_hand_over_unwatched(idle);
+    }
+}
+
 /* working -> searching */
 void sheaf__idle_search_begin(struct sheaf__idle *idle);
 
@@ -139,8 +170,11 @@ void sheaf__idle_search_begin(struct sheaf__idle *idle);
 bool sheaf__idle_search_end(struct sheaf__idle *idle);
 
 /* searching -> asleep, up to E3 and the heavy fence; the caller goes on with E4.
+ *
+ *   *watched  receives whether the watch was on duty: fibers that were handed over are its affair
+ *
  * Returns: whether all are asleep now and no spare is lent */
-bool sheaf__idle_lie_down(struct sheaf__idle *idle, struct sheaf__bunk *bunk);
+bool sheaf__idle_lie_down(struct sheaf__idle *idle, struct sheaf__bunk *bunk, bool *watched);
 
 /* asleep -> searching, by the sleeper itself, after E4 found something.
  * If a waker was faster the wake-up is consumed; either way the caller is searching. */

@@ -371,7 +371,8 @@ bool sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job)
     return alive;
 }
 
-bool sheaf__pool_has_work(sheaf_pool *pool)
+/* A queue of so few fibers may be one that is left to its worker. */
+static bool has_work(sheaf_pool *pool, size_t left_to_workers)
 {
     if (!sheaf__runq_empty(&pool->woken) || !sheaf__runq_empty(&pool->inject)) {
         return true;
@@ -380,10 +381,21 @@ bool sheaf__pool_has_work(sheaf_pool *pool)
     unsigned seated = sheaf__load_rlx(&pool->seated);
     for (unsigned i = 0; i < seated; i++) {
         struct sheaf__worker *worker = &pool->workers[i];
-        if (!sheaf__runq_empty(&worker->ready) || !sheaf__runq_empty(&worker->late) ||
-            !sheaf__deque_empty(&worker->deque) || sheaf__worker_has_fork(worker)) {
+        bool ready = sheaf__load_rlx(&worker->ready.count) > left_to_workers;
+        if (ready || !sheaf__runq_empty(&worker->late) || !sheaf__deque_empty(&worker->deque) ||
+            sheaf__worker_has_fork(worker)) {
             return true;
         }
     }
     return false;
+}
+
+bool sheaf__pool_has_work(sheaf_pool *pool)
+{
+    return has_work(pool, 0);
+}
+
+bool sheaf__pool_has_announced_work(sheaf_pool *pool)
+{
+    return has_work(pool, 1);
 }

@@ -174,6 +174,9 @@ bool sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job);
 /* Looks whether any queue holds a job that anybody may take.  Not a promise: see lib/idle.h. */
 bool sheaf__pool_has_work(sheaf_pool *pool);
 
+/* The same without the fibers that are left to the worker that woke them. */
+bool sheaf__pool_has_announced_work(sheaf_pool *pool);
+
 /* Called by the last worker to lie down.  Returns: true when it made something runnable. */
 bool sheaf__pool_at_rest(sheaf_pool *pool);
 

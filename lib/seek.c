@@ -1,5 +1,6 @@
 #include "lib/seek.h"
 
+#include "lib/platform/clock.h"
 #include "lib/pool_impl.h"
 
 /* Once in so many turns of the loop another queue is looked at first: a worker that always has work
@@ -7,7 +8,17 @@
 #define FAIRNESS_TICKS 61U
 
 /* How often a searching worker goes round all queues before it lies down. */
-#define SEARCH_ROUNDS 4U
+#define SEARCH_ROUNDS 6U
+
+/* The pause between two of these rounds, but for the first two, in turns of a spin loop. */
+#define SEARCH_PAUSE 32U
+
+/* A fiber that lies alone where it was woken is taken at this look of a search: its own worker has
+ * not come to it in between. */
+#define LONE_LOOKS 4U
+
+/* A worker that comes to such a fiber later than this would have been overtaken by another. */
+#define LATE INT64_C(10000)
 
 /* The seeded mode draws among so many of the jobs at the head of the queue. */
 #define SEEDED_CHOICES 64U
@@ -46,9 +57,45 @@ static struct sheaf__job *steal_fork(struct sheaf__worker *worker, struct sheaf_
     return worker->pool->ops->steal_fork(worker, region);
 }
 
+/* Whether the victim still has the one fiber that was seen there. */
+static bool is_as_seen(struct sheaf__worker *victim, uint32_t taken)
+{
+    return sheaf__load_rlx(&victim->ready.count) == 1 &&
+           sheaf__load_rlx(&victim->ready.taken) == taken;
+}
+
+/* Whether the only fiber of the victim is left alone for now.  One victim is watched at a time. */
+static bool leaves_alone(struct sheaf__worker *worker, struct sheaf__worker *victim)
+{
+    struct sheaf__handovers *own = &worker->handovers;
+    struct sheaf__worker *seen = sheaf__load_rlx(&own->seen);
+    uint32_t taken = sheaf__load_rlx(&own->seen_taken);
+    if (seen && is_as_seen(seen, taken)) {
+        uint32_t looks = sheaf__load_rlx(&own->looks) + (seen == victim);
+        sheaf__store_rlx(&own->looks, looks);
+        return seen != victim || looks < LONE_LOOKS;
+    }
+    sheaf__store_rlx(&own->seen, victim);
+    sheaf__store_rlx(&own->seen_taken, sheaf__load_rlx(&victim->ready.taken));
+    sheaf__store_rlx(&own->looks, 1);
+    return true;
+}
+
+static struct sheaf__job *steal_ready(struct sheaf__worker *worker, struct sheaf__worker *victim)
+{
+    if (sheaf__load_rlx(&victim->ready.count) != 1 || !victim->hands_over) {
+        return sheaf__runq_pop(&victim->ready);
+    }
+    if (leaves_alone(worker, victim)) {
+        return NULL;
+    }
+    sheaf__worker_distrust(victim);
+    return sheaf__runq_pop(&victim->ready);
+}
+
 static struct sheaf__job *steal_from(struct sheaf__worker *worker, struct sheaf__worker *victim)
 {
-    struct sheaf__job *job = sheaf__runq_pop(&victim->ready);
+    struct sheaf__job *job = steal_ready(worker, victim);
     if (!job) {
         job = steal_entries(worker, victim);
     }
@@ -169,10 +216,15 @@ static struct sheaf__job *next_now(struct sheaf__worker *worker)
 
 /* ---------------------------------------------------------------- idling: see lib/idle.h */
 
-static bool has_own_work(struct sheaf__worker *worker)
+/* E4.
+ *
+ *   watched  fibers that are left to others are the affair of the watch */
+static bool has_own_work(struct sheaf__worker *worker, bool watched)
 {
     return !sheaf__runq_empty(&worker->pinned) || !sheaf__runq_empty(&worker->pinned_late) ||
-           sheaf__pool_has_work(worker->pool);
+           !sheaf__runq_empty(&worker->ready) ||
+           (watched ? sheaf__pool_has_announced_work(worker->pool)
+                    : sheaf__pool_has_work(worker->pool));
 }
 
 void sheaf__end_search(struct sheaf__worker *worker)
@@ -196,12 +248,21 @@ static struct sheaf__job *search_round(struct sheaf__worker *worker)
 static void rest(struct sheaf__worker *worker)
 {
     sheaf_pool *pool = worker->pool;
-    bool last = sheaf__idle_lie_down(&pool->idle, &worker->bunk);
-    if (has_own_work(worker) || sheaf__pool_stopped(pool) || (last && sheaf__pool_at_rest(pool))) {
+    bool watched;
+    bool last = sheaf__idle_lie_down(&pool->idle, &worker->bunk, &watched);
+    if (has_own_work(worker, watched) || sheaf__pool_stopped(pool) ||
+        (last && sheaf__pool_at_rest(pool))) {
         sheaf__idle_get_up(&pool->idle, &worker->bunk);
         return;
     }
     sheaf__idle_sleep(&worker->bunk);
+}
+
+static void pause(unsigned round)
+{
+    for (unsigned i = 0; round >= 2 && i < SEARCH_PAUSE; i++) {
+        sheaf__cpu_relax();
+    }
 }
 
 /* Searches, and sleeps when there is nothing.  Returns: NULL when the pool stops */
@@ -210,6 +271,7 @@ static struct sheaf__job *search(struct sheaf__worker *worker)
     struct sheaf__job *job = NULL;
     sheaf__idle_search_begin(&worker->pool->idle);
     for (unsigned round = 0; !job && !sheaf__pool_stopped(worker->pool); round++) {
+        pause(round);
         job = search_round(worker);
         if (!job && round >= SEARCH_ROUNDS) {
             rest(worker);
@@ -218,6 +280,18 @@ static struct sheaf__job *search(struct sheaf__worker *worker)
     }
     sheaf__end_search(worker);
     return job;
+}
+
+/* The worker is back in its loop: was it soon enough for the fiber that it left to itself? */
+static inline void note_return(struct sheaf__worker *worker)
+{
+    int64_t since = sheaf__load_rlx(&worker->handovers.since);
+    if (SHEAF__UNLIKELY(since)) {
+        sheaf__store_rlx(&worker->handovers.since, 0);
+        if (sheaf__clock_monotonic() - since > LATE) {
+            sheaf__worker_distrust(worker);
+        }
+    }
 }
 
 struct sheaf__job *sheaf__seek(struct sheaf__worker *worker)
@@ -233,6 +307,7 @@ struct sheaf__job *sheaf__seek(struct sheaf__worker *worker)
     if (worker->is_spare) {
         return sheaf__spare_seek(worker);
     }
+    note_return(worker);
     job = next_now(worker);
     job = job ? job : search(worker);
     if (SHEAF__UNLIKELY(sheaf__load_rlx(&worker->pool->unwatched))) {
@@ -247,5 +322,6 @@ struct sheaf__job *sheaf__seek_near(struct sheaf__worker *worker)
         SHEAF__UNLIKELY(sheaf__load_rlx(&worker->pool->unwatched))) {
         return NULL;
     }
+    note_return(worker);
     return next_local(worker);
 }

@@ -260,6 +260,15 @@ static void wait_for_look(struct sheaf__worker *spare, bool waits)
     }
 }
 
+/* A fiber that was left to a worker has waited since the last look: a sleeper comes for it, if
+ * there is one. */
+static void wake_for_handover(sheaf_pool *pool, const struct look *look)
+{
+    if (look->unserved && look->fresh && sheaf__idle_sleepers(&pool->idle) > 0) {
+        sheaf__idle_wake_one(&pool->idle);
+    }
+}
+
 /* Returns: true when the spare is lent, and searching; false when the pool stops */
 static bool stay_at_home(struct sheaf__worker *spare)
 {
@@ -281,6 +290,7 @@ static bool stay_at_home(struct sheaf__worker *spare)
         struct look look = {0};
         enum sheaf__lent how;
         look_around(pool, &look);
+        wake_for_handover(pool, &look);
         struct sheaf__worker *worker = choose(&look, &how);
         if (worker && take_place(spare, worker, how)) {
             return true;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "lib/error_impl.h"
+#include "lib/platform/clock.h"
 #include "lib/platform/fault.h"
 #include "lib/platform/thread.h"
 #include "lib/pool_impl.h"
@@ -37,6 +38,30 @@ static SHEAF__COLD void make_ready_for(struct sheaf__fiber *fiber, struct sheaf_
     sheaf__idle_wake(&fiber->pool->idle, &bound_for->bunk);
 }
 
+/* Once in so many hand-overs the time is taken. */
+#define HANDOVERS_TIMED 16U
+
+/* Whether a fiber that the running task wakes is left to this worker, which comes to it as soon as
+ * the task waits (w6_pingpong): alone in its queue, and the worker has been soon enough of late. */
+static bool leaves_to_itself(struct sheaf__worker *self, struct sheaf__runq *queue)
+{
+    struct sheaf__handovers *own = &self->handovers;
+    if (queue != &self->ready || !self->hands_over || !sheaf__runq_empty(queue)) {
+        return false;
+    }
+    uint32_t distrust = sheaf__load_rlx(&own->distrust);
+    if (SHEAF__UNLIKELY(distrust)) {
+        sheaf__store_rlx(&own->distrust, distrust - 1);
+        return false;
+    }
+    uint32_t count = sheaf__load_rlx(&own->count) + 1;
+    sheaf__store_rlx(&own->count, count);
+    if (SHEAF__UNLIKELY(count % HANDOVERS_TIMED == 0)) {
+        sheaf__store_rlx(&own->since, sheaf__clock_monotonic());
+    }
+    return true;
+}
+
 static void make_ready(struct sheaf__worker *self, struct sheaf__fiber *fiber)
 {
     sheaf_pool *pool = fiber->pool;
@@ -46,8 +71,14 @@ static void make_ready(struct sheaf__worker *self, struct sheaf__fiber *fiber)
         make_ready_for(fiber, bound_for, late);
         return;
     }
-    sheaf__runq_push(ready_queue(self, pool, late), &fiber->job);
-    sheaf__idle_announce(&pool->idle);
+    struct sheaf__runq *queue = ready_queue(self, pool, late);
+    bool left = self && leaves_to_itself(self, queue);
+    sheaf__runq_push(queue, &fiber->job);
+    if (left) {
+        sheaf__idle_hand_over(&pool->idle);
+    } else {
+        sheaf__idle_announce(&pool->idle);
+    }
 }
 
 static void resume_fiber(struct sheaf__wait *wait)
@@ -365,6 +396,8 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
     worker->calls = !worker->deterministic && !worker->migrates;
     worker->is_spare = index >= pool->worker_count;
     worker->direct = !worker->deterministic && !worker->is_spare;
+    worker->hands_over =
+        worker->direct && pool->worker_count > 1 && pool->seats > pool->worker_count;
     worker->plain_spawns =
         !worker->deterministic && !(pool->flags & (SHEAF_POOL_STAMPS | SHEAF_POOL_WATCH));
     worker->watches = pool->flags & SHEAF_POOL_WATCH;

@@ -42,6 +42,18 @@ struct sheaf__counters {
     SHEAF__ATOMIC(uint64_t) resumed;
 };
 
+/* What a worker knows of the fibers that were left to the one which woke them: see lib/idle.h. */
+struct sheaf__handovers {
+    SHEAF__ATOMIC(uint32_t) count; /* owner only: of its own */
+    SHEAF__ATOMIC(uint32_t)
+    distrust;                     /* so many of its next ones are announced; a hint, by anybody */
+    SHEAF__ATOMIC(int64_t) since; /* owner only: when the one that is timed was; 0: none is */
+    /* Owner only, while it searches: the worker with such a fiber that it looks at. */
+    SHEAF__ATOMIC(struct sheaf__worker *) seen;
+    SHEAF__ATOMIC(uint32_t) seen_taken;
+    SHEAF__ATOMIC(uint32_t) looks;
+};
+
 struct sheaf__worker {
     /* Owner only: the fork-join path. */
     SHEAF__ATOMIC(struct sheaf_future *) current; /* the running task, NULL between tasks */
@@ -56,6 +68,7 @@ struct sheaf__worker {
     bool migrates;           /* const: every wait suspends, and goes on on another worker */
     bool is_spare;           /* const: one of those beside the workers asked for */
     bool direct;             /* const: a fiber that rests looks itself for who goes on */
+    bool hands_over;         /* const: what it wakes may be left to it; there is a watch */
     bool plain_spawns;       /* const: no extra part for the pool's options, not deterministic */
     bool watches;            /* const: tasks note when they suspend */
     SHEAF__ATOMIC(uint8_t) held; /* its tasks are to wait before they end: lib/inspect.c */
@@ -72,6 +85,7 @@ struct sheaf__worker {
     SHEAF__ATOMIC(uint32_t) cached_count;
     SHEAF__ATOMIC(struct sheaf__job *) handed; /* a job for the loop that is switched to */
     SHEAF__ATOMIC(uint32_t) ticks;
+    struct sheaf__handovers handovers;
     SHEAF__ATOMIC(uint64_t) dice; /* state of the generator: victims, seeded choices */
     struct sheaf__fiber home;
     int *errno_place; /* of the thread; const once it runs */
@@ -139,6 +153,13 @@ void sheaf__worker_destroy(struct sheaf__worker *worker);
 
 /* The thread's body: runs until the pool stops. */
 void *sheaf__worker_thread(void *arg);
+
+/* The worker has not come to a fiber that was left to it: the next ones are announced. */
+static inline void sheaf__worker_distrust(struct sheaf__worker *worker)
+{
+    /* relaxed: a hint. */
+    sheaf__store_rlx(&worker->handovers.distrust, 64U);
+}
 
 /* Makes a job that the caller has just made runnable known: a new task, newest first. */
 void sheaf__worker_push(struct sheaf__worker *worker, struct sheaf__job *job);

@@ -96,7 +96,9 @@ template <typename derived_t> struct world : check::scenario<derived_t, WORKERS 
 
     void rest(unsigned self)
     {
-        sheaf__idle_lie_down(&pool->idle, &pool->bunks[self]);
+        bool watched; // never: there is no watch
+        sheaf__idle_lie_down(&pool->idle, &pool->bunks[self], &watched);
+        RL_ASSERT(!watched);
         if (has_work(self) || stopped()) {
             sheaf__idle_get_up(&pool->idle, &pool->bunks[self]);
             return;
@@ -218,7 +220,8 @@ struct last_searcher : world<last_searcher> {
         make(2);
         sheaf__idle_search_begin(&pool->idle);
         sheaf__idle_search_begin(&pool->idle);
-        sheaf__idle_lie_down(&pool->idle, &pool->bunks[1]);
+        bool watched;
+        sheaf__idle_lie_down(&pool->idle, &pool->bunks[1], &watched);
         payload[0]($) = 1;
         sheaf__runq_push(&pool->inject, &pool->jobs[0]);
     }

@@ -46,6 +46,10 @@ expect 0 idle
 for planted in NO_LOOK NO_CHAIN NO_ANSWER NO_RECHECK NO_GUARD NO_FIRE_HOLD; do
     expect 1 idle $planted
 done
+expect 0 handover
+for planted in NO_LOOK NO_FENCE NO_CALL NO_WAKE NO_READ; do
+    expect 1 handover $planted
+done
 expect 0 park
 for planted in NO_PASSED NO_CLEAR NO_A2 NO_A4 NO_PIN EARLY_PARK NO_RECHECK; do
     expect 1 park $planted
