@@ -26,11 +26,13 @@ root=${DESTDIR:-}$prefix
 archive=lib/libsheaf.pic.a
 [ -f "$archive" ] || archive=lib/libsheaf.a
 
-install -d "$root/include/sheaf" "$root/$libdir/pkgconfig" "$root/$libdir/cmake/sheaf"
+install -d "$root/include/sheaf" "$root/$libdir/pkgconfig" "$root/$libdir/cmake/sheaf" \
+    "$root/share/sheaf"
 install -m 644 include/sheaf.h "$root/include/"
 install -m 644 include/sheaf/*.h "$root/include/sheaf/"
 install -m 644 "$archive" "$root/$libdir/libsheaf.a"
 install -m 755 "lib/libsheaf.so.$version" "$root/$libdir/"
+install -m 644 tools/gdb/sheaf.py "$root/share/sheaf/gdb.py"
 ln -sf "libsheaf.so.$version" "$root/$libdir/libsheaf.so.$soversion"
 ln -sf "libsheaf.so.$soversion" "$root/$libdir/libsheaf.so"
 
