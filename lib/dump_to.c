@@ -116,14 +116,15 @@ struct listener {
 
 /* Rank 0. */
 static pthread_mutex_t listener_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct listener *listener; /* guarded by it, as the next; NULL: nobody listens */
+static struct listener *listener; /* guarded by it, as the next ones; NULL: nobody listens */
 static bool ending;               /* it is being ended */
+static bool elsewhere;            /* it listens in the parent process */
 
 void sheaf__dump_forget(void)
 {
     listener_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    listener = NULL;
     ending = false;
+    elsewhere = listener != NULL; /* its memory stays, as all of the parent's does */
 }
 
 static void report_failure(const char *path, int error)
@@ -194,12 +195,14 @@ static struct listener *new_listener(int number, sheaf_dump_format format, const
 static int begin(struct listener *made)
 {
     pthread_mutex_lock(&listener_lock);
-    int status = listener ? SHEAF_STATE : sheaf__interrupt_begin(&made->interrupt);
+    bool taken = listener && !elsewhere;
+    int status = taken ? SHEAF_STATE : sheaf__interrupt_begin(&made->interrupt);
     if (status == SHEAF_OK && !made->interrupt.listens) {
         status = SHEAF_STATE;
     }
     if (status == SHEAF_OK) {
         listener = made;
+        elsewhere = false;
     }
     pthread_mutex_unlock(&listener_lock);
     return status;
@@ -227,7 +230,7 @@ int sheaf_dump_on_signal(int signal, sheaf_dump_format format, const char *path)
 void sheaf_dump_no_signal(void)
 {
     pthread_mutex_lock(&listener_lock);
-    struct listener *ours = ending ? NULL : listener;
+    struct listener *ours = ending || elsewhere ? NULL : listener;
     ending = ending || ours;
     pthread_mutex_unlock(&listener_lock);
     if (!ours) {

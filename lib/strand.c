@@ -194,7 +194,14 @@ sheaf_future *sheaf_strand_spawn_with(sheaf_strand *strand, const sheaf_spawn_op
     return task;
 }
 
-sheaf_future *sheaf_strand_spawn(sheaf_strand *strand, sheaf_fn *fn, void *arg)
+sheaf_future *sheaf_strand_spawn_at(const char *place, sheaf_strand *strand, sheaf_fn *fn,
+                                    void *arg)
 {
-    return sheaf_strand_spawn_with(strand, NULL, fn, arg);
+    sheaf_spawn_options options = {.size = sizeof options, .place = place};
+    return sheaf_strand_spawn_with(strand, &options, fn, arg);
+}
+
+sheaf_future *(sheaf_strand_spawn)(sheaf_strand *strand, sheaf_fn *fn, void *arg)
+{
+    return sheaf_strand_spawn_at(NULL, strand, fn, arg);
 }

@@ -232,7 +232,12 @@ static void a_child_does_not_listen(struct fixture *f)
     EXPECT_INT(sheaf_dump_on_signal(SIGUSR1, SHEAF_DUMP_TEXT, NULL), SHEAF_OK);
     pid_t child = fork();
     if (child == 0) {
-        _exit(action_is(SIGUSR1, SIG_DFL) ? 42 : 43);
+        bool deaf = action_is(SIGUSR1, SIG_DFL);
+        sheaf_dump_no_signal();
+        deaf = deaf && sheaf_dump_on_signal(SIGUSR1, SHEAF_DUMP_TEXT, NULL) == SHEAF_OK;
+        deaf = deaf && !action_is(SIGUSR1, SIG_DFL);
+        sheaf_dump_no_signal();
+        _exit(deaf && action_is(SIGUSR1, SIG_DFL) ? 42 : 43);
     }
     int status = 0;
     EXPECT_INT(waitpid(child, &status, 0), child);

@@ -66,6 +66,18 @@ static int members_of_groups_note_their_places(void *arg, sheaf_value *result)
     return sheaf_group_close(&group, SHEAF_OK);
 }
 
+static int tasks_of_strands_note_their_places(void *arg, sheaf_value *result)
+{
+    (void)result;
+    struct fixture *f = arg;
+    sheaf_strand *strand = NULL;
+    EXPECT_INT(sheaf_strand_open(f->pool, &strand), SHEAF_OK);
+    EXPECT_PLACE(sheaf_strand_spawn(strand, do_nothing, NULL));
+    expect_place((sheaf_strand_spawn)(strand, do_nothing, NULL), NULL);
+    sheaf_strand_close(strand);
+    return SHEAF_OK;
+}
+
 static int a_place_that_is_given_counts_more(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -179,6 +191,7 @@ static void an_error_that_nobody_saw_tells_name_and_place(struct fixture *f)
 static const struct fixture_test tests[] = {
     TASK_TEST(every_call_that_spawns_notes_its_place),
     TASK_TEST(members_of_groups_note_their_places),
+    TASK_TEST(tasks_of_strands_note_their_places),
     TASK_TEST(a_place_that_is_given_counts_more),
     TASK_TEST(the_functions_themselves_know_no_place),
     TASK_TEST(what_is_no_task_has_no_place),

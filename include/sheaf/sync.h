@@ -280,6 +280,13 @@ SHEAF_API sheaf_future *sheaf_strand_spawn_with(sheaf_strand *strand,
                                                 const sheaf_spawn_options *options, sheaf_fn *fn,
                                                 void *arg);
 
+/* The same, told where the spawn stands: see "places" in task.h. */
+SHEAF_API sheaf_future *sheaf_strand_spawn_at(const char *place, sheaf_strand *strand, sheaf_fn *fn,
+                                              void *arg);
+#ifndef SHEAF_NO_PLACES
+#define sheaf_strand_spawn(...) sheaf_strand_spawn_at(SHEAF_PLACE, __VA_ARGS__)
+#endif
+
 /* Gives the strand up: nothing more is spawned on it, what it has still runs.  NULL is ignored. */
 SHEAF_API void sheaf_strand_close(sheaf_strand *strand);
 

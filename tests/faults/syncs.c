@@ -208,8 +208,9 @@ static void strands_keep_order(struct fault_trial *t)
         return;
     }
     for (int i = 0; i < 6; i++) {
-        f[i] = i % 2
-                   ? sheaf_strand_spawn(strand, i == 3 ? sleep_on : nap, NULL)
+        f[i] = i == 1 ? sheaf_strand_spawn(strand, nap, NULL)
+               : i % 2
+                   ? sheaf_strand_spawn_at("here", strand, i == 3 ? sleep_on : nap, NULL)
                    : sheaf_strand_spawn_with(strand, ACCOUNTED(.name = "turn"), nap_and_give, NULL);
     }
     sheaf_strand_close(strand);
