@@ -165,6 +165,7 @@ LAYERS = {
         "loop.h",
         "parallel.c",
         "reduce.c",
+        "workers.c",
     ],
 }
 

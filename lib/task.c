@@ -102,7 +102,7 @@ static bool prepare_loner(struct sheaf__worker *worker, sheaf_future *task)
         return false;
     }
     if (extra->flags & SHEAF_SPAWN_PIN) {
-        sheaf__worker_pin(worker, true);
+        sheaf__worker_pin(worker, worker);
     }
     return true;
 }
@@ -128,7 +128,7 @@ static void run_task(struct sheaf__worker *worker, struct sheaf__job *job)
     /* The task may be gone from here on. */
     sheaf__count_rel(&worker->counts.ran);
     if (odd) {
-        sheaf__worker_pin(worker, false);
+        sheaf__worker_pin(worker, NULL);
     }
 }
 

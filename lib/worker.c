@@ -383,9 +383,9 @@ bool sheaf__worker_run_special(struct sheaf__worker *worker, struct sheaf__job *
     return true;
 }
 
-void sheaf__worker_pin(struct sheaf__worker *worker, bool pinned)
+void sheaf__worker_pin(struct sheaf__worker *worker, struct sheaf__worker *to)
 {
-    sheaf__store_rlx(&sheaf__load_rlx(&worker->fiber)->pinned, pinned ? worker : NULL);
+    sheaf__store_rlx(&sheaf__load_rlx(&worker->fiber)->pinned, to);
 }
 
 int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, uint16_t index)

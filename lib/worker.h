@@ -182,7 +182,7 @@ uint32_t sheaf__worker_park_overdue(struct sheaf__worker *worker);
 bool sheaf__worker_run_special(struct sheaf__worker *worker, struct sheaf__job *job,
                                size_t stack_size);
 
-/* Ties the running fiber to the worker, or frees it. */
-void sheaf__worker_pin(struct sheaf__worker *worker, bool pinned);
+/* Ties the running fiber to a worker, to which the next suspension takes it; NULL frees it. */
+void sheaf__worker_pin(struct sheaf__worker *worker, struct sheaf__worker *to);
 
 #endif

@@ -175,6 +175,55 @@ SHEAF_API int sheaf_scan(const sheaf_loop_options *options, size_t begin, size_t
                          const sheaf_reduction *reduction, sheaf_copy_fn *copy, sheaf_scan_fn *last,
                          void *context);
 
+/* ---------------------------------------------------------------- workers */
+
+/* What is called on a worker, which is a number below sheaf_pool_workers(). */
+typedef int sheaf_worker_fn(void *context, unsigned worker);
+
+/* Calls fn once on every worker of the pool, and waits for all of these calls: to set up what
+ * belongs to a thread, a random generator or a handle of another library, and to take it down.
+ * Each call is a task of its own, pinned to its worker, which comes to it when it is back in its
+ * loop.  Spares (SHEAF_POOL_NO_SPARES) are not visited.
+ *
+ *   pool  NULL: the current task's, else the default pool
+ *
+ * Returns:  SHEAF_OK; the status of a call that failed, of several the one on the lowest worker;
+ *           SHEAF_CANCELLED when the caller was asked, and a call with it or not begun;
+ *           SHEAF_NOMEM, SHEAF_CLOSED, SHEAF_INVALID.  All calls that were begun have ended
+ * Context:  task, plain thread */
+SHEAF_API int sheaf_on_workers(sheaf_pool *pool, sheaf_worker_fn *fn, void *context);
+
+/* Slots: `size` bytes for each worker of a pool, zero at first, apart by whole cache lines.  What
+ * runs on a worker has its slot for itself until it suspends: counters and buffers that need
+ * neither a lock nor atomics, brought together when the work is done.
+ *
+ *     sheaf_slots *counts = sheaf_slots_new(NULL, sizeof(long));
+ *     ... in the bodies:   ++*(long *)sheaf_slots_mine(counts);
+ *     ... afterwards:      for (size_t i = 0; i < sheaf_slots_count(counts); i++)
+ *                              total += *(long *)sheaf_slots_at(counts, i);
+ *     sheaf_slots_free(counts);
+ *
+ * There are as many as threads that may run tasks of the pool: those of its workers first, in their
+ * order, then those of spares. */
+typedef struct sheaf_slots sheaf_slots;
+
+#define SHEAF_SLOT_MAX ((size_t)1 << 20)
+
+/*   pool  NULL: the current task's, else the default pool
+ *
+ * Returns: NULL for want of memory, and for a size of 0 or beyond SHEAF_SLOT_MAX */
+SHEAF_API sheaf_slots *sheaf_slots_new(sheaf_pool *pool, size_t size);
+SHEAF_API void sheaf_slots_free(sheaf_slots *slots); /* NULL is ignored */
+
+/* That of the running worker; to be asked for again after a suspension.  NULL elsewhere.
+ *
+ * Context: task of that pool */
+SHEAF_API void *sheaf_slots_mine(sheaf_slots *slots);
+
+/* How many there are; the slot of that number, or NULL.  Context: any, while nobody writes there */
+SHEAF_API size_t sheaf_slots_count(const sheaf_slots *slots);
+SHEAF_API void *sheaf_slots_at(sheaf_slots *slots, size_t index);
+
 SHEAF_END_DECLS
 
 #endif

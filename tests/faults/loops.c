@@ -206,7 +206,31 @@ static void forks_are_joined(struct fault_trial *t)
     HOLDS(status || value.i64 == 6);
 }
 
+/* ---------------------------------------------------------------- workers */
+
+static int use_slot(void *context, unsigned worker)
+{
+    *(unsigned *)sheaf_slots_mine(context) = worker + 1;
+    return SHEAF_OK;
+}
+
+static void workers_are_visited(struct fault_trial *t)
+{
+    sheaf_slots *slots = sheaf_slots_new(t->pool, sizeof(unsigned));
+    if (!slots) {
+        return;
+    }
+    int status = ENDS(sheaf_on_workers(t->pool, use_slot, slots));
+    for (size_t i = 0; i < sheaf_slots_count(slots); i++) {
+        bool visited = i < (size_t)sheaf_pool_workers(t->pool);
+        unsigned found = *(unsigned *)sheaf_slots_at(slots, i);
+        HOLDS(found == (visited ? i + 1 : 0) || (visited && status));
+    }
+    sheaf_slots_free(slots);
+}
+
 const struct fault_scenario fault_loops[] = {
+    {.name = "workers_are_visited", .body = workers_are_visited, .floors = FLOORS(3, 0, 0)},
     {.name = "forks_are_joined", .body = forks_are_joined, .floors = FLOORS(2, 1, 0)},
     {.name = "two_at_once", .body = two_at_once, .floors = FLOORS(2, 1, 0)},
     {.name = "ranges_are_run", .body = ranges_are_run, .floors = FLOORS(2, 2, 0)},
