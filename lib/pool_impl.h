@@ -98,7 +98,8 @@ struct sheaf_pool {
     SHEAF__ATOMIC(uint64_t) spawned_outside; /* tasks made by other threads than the workers */
     SHEAF__ATOMIC(uint64_t) refused;         /* of all tasks, those that no worker ran */
     pthread_mutex_t inspect_lock;            /* rank 1: one inspection at a time */
-    struct sheaf__link registered;           /* guarded by the lock of lib/registry.c */
+    struct sheaf__link registered; /* guarded by the lock of lib/registry.c, as the next */
+    unsigned visits;               /* who looks at it, and keeps it from going */
 
     /* The pool at rest: every worker asleep, nothing queued. */
     pthread_mutex_t rest_lock;       /* rank 3: guards what follows; held over the decision */

@@ -5,8 +5,9 @@
 #include "lib/future_impl.h"
 #include "lib/offsets.h"
 
-/* Rank 0: what a look at a pool's tasks takes is taken inside. */
+/* Rank 0; nothing is called with it held. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t left = PTHREAD_COND_INITIALIZER; /* nobody visits some pool any more */
 
 /* Guarded by it.  A debugger begins here: tools/gdb/sheaf.py knows the name. */
 static struct sheaf__list sheaf__registry;
@@ -21,19 +22,40 @@ void sheaf__registry_add(sheaf_pool *pool)
 void sheaf__registry_remove(sheaf_pool *pool)
 {
     pthread_mutex_lock(&registry_lock);
+    while (pool->visits > 0) {
+        pthread_cond_wait(&left, &registry_lock);
+    }
     sheaf__link_unlink(&pool->registered);
     pthread_mutex_unlock(&registry_lock);
+}
+
+static sheaf_pool *pool_of(struct sheaf__link *link)
+{
+    return link ? SHEAF__CONTAINER(link, sheaf_pool, registered) : NULL;
+}
+
+/* Requires: the lock is held; it is let go meanwhile */
+static int visit_one(sheaf_pool *pool, int (*visit)(void *context, sheaf_pool *pool), void *context)
+{
+    pool->visits++;
+    pthread_mutex_unlock(&registry_lock);
+    int status = visit(context, pool);
+    pthread_mutex_lock(&registry_lock);
+    if (--pool->visits == 0) {
+        pthread_cond_broadcast(&left);
+    }
+    return status;
 }
 
 int sheaf__registry_visit(int (*visit)(void *context, sheaf_pool *pool), void *context)
 {
     int status = SHEAF_OK;
     pthread_mutex_lock(&registry_lock);
-    SHEAF__LIST_EACH (link, &sheaf__registry) {
-        status = visit(context, SHEAF__CONTAINER(link, sheaf_pool, registered));
-        if (status != SHEAF_OK) {
-            break;
-        }
+    sheaf_pool *pool = pool_of(sheaf__list_first(&sheaf__registry));
+    while (pool && status == SHEAF_OK) {
+        status = visit_one(pool, visit, context);
+        /* It is still in the list: who takes it out needs the lock. */
+        pool = pool_of(sheaf__list_next(&sheaf__registry, &pool->registered));
     }
     pthread_mutex_unlock(&registry_lock);
     return status;
@@ -42,6 +64,7 @@ int sheaf__registry_visit(int (*visit)(void *context, sheaf_pool *pool), void *c
 void sheaf__registry_forget(void)
 {
     registry_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    left = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     sheaf__registry = (struct sheaf__list){.head = {NULL, NULL}};
 }
 

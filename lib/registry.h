@@ -8,8 +8,8 @@
 void sheaf__registry_add(sheaf_pool *pool);
 void sheaf__registry_remove(sheaf_pool *pool);
 
-/* Calls visit(context, pool) for each, in the order of their opening.  None of them goes meanwhile,
- * so `visit` calls nothing of the program's, and waits for nothing.
+/* Calls visit(context, pool) for each, in the order of their opening, with no lock held.  The pool
+ * does not go meanwhile: its close waits.
  *
  * Returns: SHEAF_OK, or what the first visit gave that was not, with which it ended */
 int sheaf__registry_visit(int (*visit)(void *context, sheaf_pool *pool), void *context);

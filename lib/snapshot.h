@@ -48,8 +48,8 @@ struct sheaf__snapshot {
     size_t edge_room;
 };
 
-/* Filled in any case; to be given to drop().  Waits for nothing, and calls nothing of the
- * program's.  drop() does: it lets go of tasks. */
+/* Filled in any case; to be given to drop().  Both may let go of tasks that have ended, and so call
+ * what the program drops values with: no lock is held. */
 void sheaf__snapshot_take(struct sheaf__snapshot *snapshot, sheaf_pool *pool);
 void sheaf__snapshot_drop(struct sheaf__snapshot *snapshot);
 

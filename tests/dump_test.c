@@ -456,6 +456,24 @@ static void all_pools_are_dumped(struct fixture *f)
     EXPECT_TEXT(dump_of(NULL, SHEAF_DUMP_JSON), "{\"pools\":[\n]}\n");
 }
 
+static void use_pools(void *context, const char *line)
+{
+    sheaf_options options = fixture_options(context);
+    sheaf_pool *pool = NULL;
+    int lines = 0;
+    (void)line;
+    EXPECT_INT(sheaf_pool_open(&options, &pool), SHEAF_OK);
+    EXPECT_INT(sheaf_dump(NULL, SHEAF_DUMP_JSON, ignore_line, &lines), SHEAF_OK);
+    EXPECT(lines > 2);
+    EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
+}
+
+/* No lock is held while the program's function is called. */
+static void the_report_may_use_pools(struct fixture *f)
+{
+    EXPECT_INT(sheaf_dump(NULL, SHEAF_DUMP_TEXT, use_pools, f), SHEAF_OK);
+}
+
 /* ---------------------------------------------------------------- left over */
 
 static void tasks_left_over_at_a_close_are_told_with_their_places(struct fixture *f)
@@ -495,6 +513,7 @@ static const struct fixture_test tests[] = {
     THREAD_TEST_ON(MODES_REAL, without_memory_it_is_a_list),
     POOL_TEST(pools_come_and_go_while_they_are_dumped),
     POOL_TEST(all_pools_are_dumped),
+    THREAD_TEST(the_report_may_use_pools),
     POOL_TEST(tasks_left_over_at_a_close_are_told_with_their_places),
 };
 

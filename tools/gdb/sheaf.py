@@ -359,7 +359,8 @@ class Suspended(gdb.unwinder.Unwinder):
     def backtrace(self, sp, how):
         newest = gdb.newest_frame()
         machine = newest.architecture().name()
-        if machine not in SAVED:
+        # Where the switch is ucontext's, the registers lie where the C library puts them.
+        if machine not in SAVED or symbol("sheaf__context_trampoline") is None:
             raise gdb.GdbError(f"sheaf does not know the registers of {machine}")
         self.saved, self.sp_name, self.size = SAVED[machine]
         self.pc_name = "rip" if "rip" in self.saved else "pc"
