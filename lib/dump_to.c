@@ -109,22 +109,27 @@ int sheaf_dump_to_file(sheaf_pool *pool, sheaf_dump_format format, const char *p
 
 struct listener {
     struct sheaf__interrupt interrupt;
-    size_t size; /* of the whole block */
+    size_t size;             /* of the whole block */
+    struct listener *before; /* in a child: what listened in the parent of its parent */
     sheaf_dump_format format;
     char path[]; /* empty: to the report hook */
 };
 
 /* Rank 0. */
 static pthread_mutex_t listener_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct listener *listener; /* guarded by it, as the next ones; NULL: nobody listens */
-static bool ending;               /* it is being ended */
-static bool elsewhere;            /* it listens in the parent process */
+static struct listener *listener;  /* guarded by it, as the next ones; NULL: nobody listens */
+static bool ending;                /* it is being ended */
+static struct listener *elsewhere; /* in a child: those that listen in other processes */
 
 void sheaf__dump_forget(void)
 {
     listener_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     ending = false;
-    elsewhere = listener != NULL; /* its memory stays, as all of the parent's does */
+    if (listener) {
+        listener->before = elsewhere; /* its memory stays, as all of the parent's does */
+        elsewhere = listener;
+        listener = NULL;
+    }
 }
 
 static void report_failure(const char *path, int error)
@@ -195,14 +200,12 @@ static struct listener *new_listener(int number, sheaf_dump_format format, const
 static int begin(struct listener *made)
 {
     pthread_mutex_lock(&listener_lock);
-    bool taken = listener && !elsewhere;
-    int status = taken ? SHEAF_STATE : sheaf__interrupt_begin(&made->interrupt);
+    int status = listener ? SHEAF_STATE : sheaf__interrupt_begin(&made->interrupt);
     if (status == SHEAF_OK && !made->interrupt.listens) {
         status = SHEAF_STATE;
     }
     if (status == SHEAF_OK) {
         listener = made;
-        elsewhere = false;
     }
     pthread_mutex_unlock(&listener_lock);
     return status;
@@ -230,7 +233,7 @@ int sheaf_dump_on_signal(int signal, sheaf_dump_format format, const char *path)
 void sheaf_dump_no_signal(void)
 {
     pthread_mutex_lock(&listener_lock);
-    struct listener *ours = ending || elsewhere ? NULL : listener;
+    struct listener *ours = ending ? NULL : listener;
     ending = ending || ours;
     pthread_mutex_unlock(&listener_lock);
     if (!ours) {

@@ -17,6 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* TSan ends children of processes with threads that start threads, unless it is told not to. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
 enum { PATH = 300, TEXT = 1 << 16 };
 
 /* ---------------------------------------------------------------- files */

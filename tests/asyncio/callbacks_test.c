@@ -167,7 +167,7 @@ static int removals_meet_a_list_that_changes_meanwhile(void *arg, sheaf_value *r
 static const struct fixture_test tests[] = {
     TASK_TEST(the_callbacks_that_are_left_run_in_order),
     TASK_TEST(a_removal_says_how_many_registrations_it_ended),
-    TASK_TEST_ON(MODES_SINGLE, callbacks_run_after_the_completing_call),
+    TASK_TEST_ON(MODES_EXACT, callbacks_run_after_the_completing_call),
     TASK_TEST(a_callback_cannot_remove_those_behind_it),
     TASK_TEST(removals_meet_a_list_that_changes_meanwhile),
 };
