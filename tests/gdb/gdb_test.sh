@@ -11,27 +11,30 @@ if ! command -v gdb >/dev/null; then
     exit 0
 fi
 
-# The kernel writes the core where the program runs. gdb's own gcore stops at the first guard of a
-# stack that MADV_GUARD_INSTALL made.
 program=$(realpath "$program")
 script=$(realpath "$script")
+cd "$work" || exit 1 # where the kernel writes the core
 ulimit -c unlimited
-cd "$work" || exit 1
-"$program" >"$work/said" &
-child=$!
+child=
 trap 'kill -9 $child 2>/dev/null; rm -rf "$work"' EXIT
-until grep -q ready "$work/said" 2>/dev/null; do
-    kill -0 $child || exit 1
-done
 
-# In live mode and on the core: what gdb says to these commands.
+start() { # argument...
+    rm -f "$work/said"
+    "$program" "$@" >"$work/said" &
+    child=$!
+    until grep -q ready "$work/said" 2>/dev/null; do
+        kill -0 $child || exit 1
+    done
+}
+
+# What gdb says to these commands, in the process or a core.
 ask() { # where, command...
     local where=$1 command arguments=()
     shift
     for command; do
         arguments+=(-ex "echo >>> $command\\n" -ex "$command")
     done
-    if [ "$where" = live ]; then
+    if [ "$where" = live ] || [ "$where" = gcore ]; then
         set -- -p $child
     else
         set -- "$program" "$core"
@@ -76,20 +79,26 @@ expect_all() { # where
 
 commands=('sheaf tasks' 'sheaf chains' 'sheaf bt shielding' 'sheaf bt caller' 'sheaf bt computing'
     'sheaf bt queued')
+start
 ask live "${commands[@]}" 'sheaf bt nobody'
 if grep -qE 'ptrace: (Operation not permitted|Inappropriate)' "$work/live.said"; then
     echo "SKIPPED gdb_test: processes may not be traced here"
     exit 0
 fi
 expect_all live
+
+# The kernel's core, where it writes one here; and gdb's own.
 kill -ABRT $child
 wait $child 2>/dev/null
-core=$(find "$work" -maxdepth 1 -name 'core*' ! -name '*.said' | head -n 1)
-if [ -z "$core" ]; then
-    echo "SKIPPED gdb_test: the kernel writes no core where a program ends"
-    exit $failed
+core=$(find "$work" -maxdepth 1 -name 'core*' | head -n 1)
+if [ -n "$core" ]; then
+    ask kernel "${commands[@]}" 'sheaf bt nobody'
+    expect_all kernel
 fi
+start mprotect
+ask gcore "gcore $work/dumped"
+core=$work/dumped
 ask core "${commands[@]}" 'sheaf bt nobody'
 expect_all core
-[ $failed -eq 0 ] || cat "$work/live.said" "$work/core.said" >&2
+[ $failed -eq 0 ] || cat "$work"/*.said >&2
 exit $failed

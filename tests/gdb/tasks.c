@@ -1,11 +1,33 @@
-/* Tasks in all states, for gdb to find: says "ready" when they are in them, and stays so. */
+/* Tasks in all states, for gdb to find: says "ready" when they are in them, and stays so.
+ *
+ * With an argument the guards of stacks are made by mprotect(): gdb's gcore reads no stack behind
+ * one that MADV_GUARD_INSTALL made. */
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <sheaf.h>
 
 #include "lib/atomics.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+static bool no_guard_advice;
+
+/* In the place of the C library's, for all of the program. */
+int madvise(void *address, size_t length, int advice)
+{
+    if (no_guard_advice && advice == MADV_GUARD_INSTALL) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_madvise, address, length, advice);
+}
 
 static sheaf_future *answer;
 static SHEAF__ATOMIC(int) computing;
@@ -77,8 +99,10 @@ static void wait_until_suspended(sheaf_pool *pool, size_t count)
     } while (stats.suspended < count);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argv;
+    no_guard_advice = argc > 1;
     sheaf_pool *pool = NULL;
     const sheaf_options *options =
         SHEAF_OPTIONS(.workers = 1, .name = "gdb", .flags = SHEAF_POOL_NO_SPARES);
