@@ -20,6 +20,7 @@
 static bool no_guard_advice;
 
 /* In the place of the C library's, for all of the program. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int madvise(void *address, size_t length, int advice)
 {
     if (no_guard_advice && advice == MADV_GUARD_INSTALL) {
