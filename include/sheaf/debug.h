@@ -10,7 +10,8 @@
  *         products: running on worker 1, spawned at app.c:22, asked to cancel
  *       logger: suspended, waits for a timer for 0.120 s, spawned at app.c:80
  *
- * For how long something is waited for is known in pools with SHEAF_POOL_WATCH (pool.h).
+ * For how long something is waited for is known in pools with SHEAF_POOL_WATCH (pool.h), but not of
+ * a task that was awaited before it started and runs on the stack of who awaits it.
  *
  * As JSON it is one object, {"pools": [...]}, in the lines that the report function gets: each pool
  * has a "name", "workers", "complete" (false when there was no memory for all tasks) and "tasks";
