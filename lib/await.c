@@ -260,6 +260,10 @@ static int wait_as_task(struct sheaf__worker *worker, sheaf_future *task, sheaf_
 {
     struct future_wait wait = {.late = late};
     sheaf_pool *outside = waits_outside(worker, future);
+    int made = sheaf__forks_offer(worker);
+    if (made != SHEAF_OK && late == DELIVER) {
+        return made; /* else the forks stay what they are: this wait has to be */
+    }
     sheaf__sleep_clear(&wait.sleep, task, deadline);
     SHEAF_TRY(sheaf__sleep_begin_as_task(&wait.sleep, worker));
     wait.node.wait = wait.sleep.wait;
@@ -482,7 +486,14 @@ int sheaf_await_error(sheaf_future *future, sheaf_value *value, sheaf_error **er
 
 int sheaf__join_kept(sheaf_future *future, sheaf_value *value)
 {
-    int status = wait_fast(future, KEEP);
+    /* Not the fast path, where whoever keeps a late request joins what is no loner. */
+    int status = wait_for_future(future, SHEAF_FOREVER, KEEP);
+    unsigned turns = 0;
+    while (SHEAF__UNLIKELY(status == SHEAF_NOMEM)) {
+        /* A thread that cannot sleep. */
+        sheaf__spin_wait(&turns);
+        status = sheaf__future_done(future) ? SHEAF_OK : SHEAF_NOMEM;
+    }
     if (SHEAF__UNLIKELY(status < SHEAF_OK)) {
         sheaf__panic("a task that uses its maker's frame and the maker await each other");
     }

@@ -74,7 +74,7 @@ static int make_tasks(struct sheaf__worker *worker, struct sheaf__region *region
     return SHEAF_OK;
 }
 
-int sheaf__forks_before_park(struct sheaf__worker *worker)
+int sheaf__forks_make_tasks(struct sheaf__worker *worker)
 {
     struct sheaf__region *region = region_of(worker);
     int status = SHEAF_OK;

@@ -511,7 +511,13 @@ struct sheaf__job *sheaf__fork_steal(struct sheaf__worker *worker, struct sheaf_
 
 /* Makes tasks of all open forks of the running fiber, which is about to suspend.
  * Returns: SHEAF_OK, SHEAF_NOMEM */
-int sheaf__forks_before_park(struct sheaf__worker *worker);
+int sheaf__forks_make_tasks(struct sheaf__worker *worker);
+
+static inline int sheaf__forks_offer(struct sheaf__worker *worker)
+{
+    struct sheaf__region *region = sheaf__load_rlx(&sheaf__load_rlx(&worker->fiber)->region);
+    return SHEAF__UNLIKELY(region) ? sheaf__forks_make_tasks(worker) : SHEAF_OK;
+}
 
 /* The running task hands something down to what it spawns from here on. */
 void sheaf__forks_inherit(const sheaf_future *task);

@@ -106,9 +106,6 @@ static int begin_thread_sleep(struct sheaf__sleep *sleep, sheaf_pool *pool)
 
 int sheaf__sleep_begin_as_task(struct sheaf__sleep *sleep, struct sheaf__worker *worker)
 {
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&sheaf__load_rlx(&worker->fiber)->region))) {
-        SHEAF_TRY(sheaf__forks_before_park(worker));
-    }
     sleep->keeper = &worker->pool->keeper;
     sleep->wait = &sheaf__load_rlx(&worker->fiber)->wait;
     sheaf__wait_begin(sleep->wait);
@@ -123,6 +120,7 @@ int sheaf__sleep_begin_on(struct sheaf__sleep *sleep, sheaf_pool *pool, const ch
     if (!sleep->task) {
         return begin_thread_sleep(sleep, pool);
     }
+    SHEAF_TRY(sheaf__forks_offer(worker));
     SHEAF_TRY(sheaf__sleep_begin_as_task(sleep, worker));
     sheaf__store_rlx(&sleep->wait->what, what);
     sheaf__about_to_park(sleep->task, (uintptr_t)sleep->wait | SHEAF__AWAITING_WAIT);
@@ -142,6 +140,7 @@ int sheaf__sleep_begin_deaf(struct sheaf__sleep *sleep)
     if (!sleep->task) {
         return begin_thread_sleep(sleep, NULL);
     }
+    SHEAF_TRY(sheaf__forks_offer(worker));
     SHEAF_TRY(sheaf__sleep_begin_as_task(sleep, worker));
     sheaf__about_to_park(sleep->task, 0);
     return SHEAF_OK;

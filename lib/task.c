@@ -581,10 +581,8 @@ int sheaf_yield(void)
     if (!task) {
         return SHEAF_NOTASK;
     }
-    if (SHEAF__UNLIKELY(sheaf__load_rlx(&sheaf__load_rlx(&worker->fiber)->region))) {
-        /* Without memory they wait until the task is back. */
-        (void)sheaf__forks_before_park(worker);
-    }
+    /* Without memory they wait until the task is back. */
+    (void)sheaf__forks_offer(worker);
     sheaf__tasks_suspend(task);
     sheaf__worker_yield(worker);
     return sheaf__task_is_asked(task) ? sheaf__task_deliver(task) : SHEAF_OK;

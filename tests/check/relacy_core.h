@@ -217,6 +217,10 @@ uint32_t sheaf__worker_park(struct sheaf__worker *worker)
     return sheaf__wait_reason(&fiber->wait);
 }
 
+/* Nobody watches for tasks that do not react. */
+void sheaf__lag_begin(sheaf_future *) {}
+void sheaf__lag_end(sheaf_future *, struct sheaf__extra *) {}
+
 /* Nothing here has a limit. */
 uint32_t sheaf__worker_park_overdue(struct sheaf__worker *)
 {
@@ -243,7 +247,7 @@ bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_fut
                                       SHEAF__WORD_UNBIASED);
 }
 
-int sheaf__forks_before_park(struct sheaf__worker *)
+int sheaf__forks_make_tasks(struct sheaf__worker *)
 {
     return SHEAF_OK; /* there are none */
 }

@@ -199,6 +199,27 @@ static int fork_leaves(sheaf_forks *forks, sheaf_fork *next, void *arg, sheaf_va
     return failures ? SHEAF_NOMEM : SHEAF_OK;
 }
 
+/* A frame's task is joined while forks are open that have to become tasks first. */
+static int join_over_fork(sheaf_forks *forks, sheaf_fork *next, void *arg, sheaf_value *result)
+{
+    sheaf_task frame;
+    sheaf_value value = number(0);
+    next = sheaf_fork_spawn(forks, next, fork_leaf, NULL);
+    sheaf_task_spawn(&frame, nap, arg);
+    ENDS(sheaf_yield());
+    ENDS(sheaf_task_join(&frame, NULL));
+    int status = ENDS(sheaf_fork_join(forks, next, fork_leaf, NULL, &value));
+    HOLDS(status || value.i64 == 1);
+    *result = value;
+    return status;
+}
+
+static void frames_are_joined_over_forks(struct fault_trial *t)
+{
+    (void)t;
+    ENDS(sheaf_fork_run(join_over_fork, NULL, NULL));
+}
+
 static void forks_are_joined(struct fault_trial *t)
 {
     sheaf_value value = number(-1);
@@ -231,6 +252,9 @@ static void workers_are_visited(struct fault_trial *t)
 
 const struct fault_scenario fault_loops[] = {
     {.name = "workers_are_visited", .body = workers_are_visited, .floors = FLOORS(3, 0, 0)},
+    {.name = "frames_are_joined_over_forks",
+     .body = frames_are_joined_over_forks,
+     .floors = FLOORS(1, 1, 0)},
     {.name = "forks_are_joined", .body = forks_are_joined, .floors = FLOORS(2, 1, 0)},
     {.name = "two_at_once", .body = two_at_once, .floors = FLOORS(2, 1, 0)},
     {.name = "ranges_are_run", .body = ranges_are_run, .floors = FLOORS(2, 2, 0)},
