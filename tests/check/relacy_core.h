@@ -188,10 +188,6 @@ bool sheaf__future_is_lost(const sheaf_future *)
     return false;
 }
 
-/* Nobody is told who does not react. */
-void sheaf__lag_begin(sheaf_future *) {}
-void sheaf__lag_end(sheaf_future *, struct sheaf__extra *) {}
-
 void sheaf__returned_in_child(const char *what)
 {
     sheaf__panic("%s", what);
