@@ -33,8 +33,9 @@ double bench_cpu(void);
 /* Blocks the thread. */
 void bench_nap(double seconds);
 
-/* The largest resident memory so far, in bytes. */
+/* Resident memory in bytes: the most so far, and now. */
 double bench_peak_bytes(void);
+double bench_resident_bytes(void);
 
 /* Prints a figure; the second makes the metric's name from a format. */
 void bench_tell(const char *metric, double value);
@@ -49,7 +50,10 @@ void bench_check(bool right, const char *what);
 /* Runs body(run) as a task of a new pool. */
 int bench_in_task(const struct bench_run *run, sheaf_fn *body);
 
-/* Opens a pool with the workers of the run and lets it work; closes it when all has ended. */
+/* Lets a pool run some tasks, so that its threads are there and its caches are not empty. */
+void bench_warm(sheaf_pool *pool);
+
+/* Opens a pool with the workers of the run and warms it; closes it when all has ended. */
 sheaf_pool *bench_open(const struct bench_run *run);
 void bench_close(sheaf_pool *pool);
 

@@ -41,12 +41,23 @@ static int wait_for_all(const struct batch *batch, sheaf_future **order)
 
 enum which { GATHER, WAIT };
 
+/* In argument order. */
+static void check_values(const sheaf_value *values, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        bench_check(values[i].i64 == i, "a gathered value");
+    }
+}
+
 static double seconds_of(enum which which, const struct batch *batch, void *room)
 {
     double start = bench_now();
     int status = which == GATHER ? gather_all(batch, room) : wait_for_all(batch, room);
     double seconds = bench_now() - start;
     bench_check(status == SHEAF_OK, "a gather or wait");
+    if (which == GATHER) {
+        check_values(room, batch->n);
+    }
     return seconds;
 }
 

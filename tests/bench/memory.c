@@ -1,5 +1,5 @@
 /* The memory of n futures that are done, of n tasks that are suspended without and with a timer, as
- * the growth of what is resident, each kind beyond what the ones before it have left. */
+ * the growth of what is resident; what one kind leaves behind may serve the next. */
 #include <stdlib.h>
 
 #include "tests/bench/bench.h"
@@ -18,26 +18,26 @@ static int wait_for_event(void *arg, sheaf_value *result)
 
 static int measure_futures(sheaf_future **futures, int64_t n)
 {
-    double before = bench_peak_bytes();
+    double before = bench_resident_bytes();
     for (int64_t i = 0; i < n; i++) {
         futures[i] = sheaf_spawn(do_nothing, NULL);
         SHEAF_TRY(sheaf_await(futures[i], NULL));
     }
-    bench_tell("bytes_per_future", (bench_peak_bytes() - before) / (double)n);
+    bench_tell("bytes_per_future", (bench_resident_bytes() - before) / (double)n);
     sheaf_release_all(futures, (size_t)n);
     return SHEAF_OK;
 }
 
 static int measure_suspended(sheaf_future **futures, int64_t n)
 {
-    double before = bench_peak_bytes();
+    double before = bench_resident_bytes();
     sheaf_event event = {0};
     for (int64_t i = 0; i < n; i++) {
         futures[i] = sheaf_spawn(wait_for_event, &event);
     }
     SHEAF_TRY(sheaf_yield());
     SHEAF_TRY(sheaf_sleep(SHEAF_MS(500)));
-    bench_tell("bytes_per_suspended_task", (bench_peak_bytes() - before) / (double)n);
+    bench_tell("bytes_per_suspended_task", (bench_resident_bytes() - before) / (double)n);
     SHEAF_TRY(sheaf_event_set(&event));
     int status = sheaf_gather(futures, (size_t)n, SHEAF_GATHER_RAISE, NULL, NULL);
     sheaf_release_all(futures, (size_t)n);
@@ -46,12 +46,12 @@ static int measure_suspended(sheaf_future **futures, int64_t n)
 
 static int measure_timers(int64_t n)
 {
-    double before = bench_peak_bytes();
+    double before = bench_resident_bytes();
     sheaf_timeout *limits = calloc((size_t)n, sizeof *limits);
     for (int64_t i = 0; i < n; i++) {
         SHEAF_TRY(sheaf_timeout_begin(&limits[i], SHEAF_S(60), 0));
     }
-    bench_tell("bytes_per_timer", (bench_peak_bytes() - before) / (double)n);
+    bench_tell("bytes_per_timer", (bench_resident_bytes() - before) / (double)n);
     for (int64_t i = n; i > 0; i--) {
         SHEAF_TRY(sheaf_timeout_end(&limits[i - 1], SHEAF_OK));
     }

@@ -1,6 +1,9 @@
 /* n sleepers of one to two seconds each, spread by a hash, gathered; twice, so that the second time
  * finds what the first has left warm.
  *
+ *   tasks   a task each, which sleeps: its value is its number
+ *   timers  a future each that completes at its time, sheaf_timer(), without a task
+ *
  * over_ms is the time beyond the longest possible sleep. */
 #include <stdlib.h>
 
@@ -21,16 +24,18 @@ static int sleep_in_task(void *arg, sheaf_value *result)
 
 static int once(const struct bench_run *run, const char *suffix)
 {
+    bool tasks = bench_form_is(run, "tasks");
     int64_t n = run->n, sum = 0;
     double memory = bench_peak_bytes(), cpu = bench_cpu(), wall = bench_now();
     sheaf_future **futures = bench_room(n, sizeof *futures);
     for (int64_t i = 0; i < n; i++) {
-        futures[i] = sheaf_spawn(sleep_in_task, bench_number(i));
+        futures[i] =
+            tasks ? sheaf_spawn(sleep_in_task, bench_number(i)) : sheaf_timer(NULL, length_of(i));
     }
     for (int64_t i = 0; i < n; i++) {
         sheaf_value value = {0};
         SHEAF_TRY(sheaf_join(futures[i], &value));
-        sum += value.i64;
+        sum += tasks ? value.i64 : i;
     }
     free(futures);
     wall = bench_now() - wall;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "tests/bench/bench.h"
@@ -47,11 +46,29 @@ void bench_nap(double seconds)
     nanosleep(&time, NULL);
 }
 
+/* getrusage() has also what was resident in the parent, before this program was executed. */
+static double bytes_of(const char *field)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[128];
+    double kilobytes = 0;
+    while (file && kilobytes <= 0 && fgets(line, sizeof line, file)) {
+        if (!strncmp(line, field, strlen(field))) {
+            kilobytes = strtod(line + strlen(field), NULL);
+        }
+    }
+    bench_check(file && !fclose(file) && kilobytes > 0, "/proc/self/status");
+    return kilobytes * 1024;
+}
+
 double bench_peak_bytes(void)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss * 1024;
+    return bytes_of("VmHWM:");
+}
+
+double bench_resident_bytes(void)
+{
+    return bytes_of("VmRSS:");
 }
 
 void bench_tell(const char *metric, double value)
@@ -91,10 +108,8 @@ int bench_in_task(const struct bench_run *run, sheaf_fn *body)
     return sheaf_run(SHEAF_OPTIONS(.workers = run->workers), body, (void *)(uintptr_t)run, NULL);
 }
 
-sheaf_pool *bench_open(const struct bench_run *run)
+void bench_warm(sheaf_pool *pool)
 {
-    sheaf_pool *pool = NULL;
-    bench_check(!sheaf_pool_open(SHEAF_OPTIONS(.workers = run->workers), &pool), "no pool");
     sheaf_future *futures[WARMING_TASKS];
     for (int i = 0; i < WARMING_TASKS; i++) {
         futures[i] = sheaf_spawn_on(pool, do_nothing, NULL);
@@ -102,6 +117,13 @@ sheaf_pool *bench_open(const struct bench_run *run)
     for (int i = 0; i < WARMING_TASKS; i++) {
         bench_check(!sheaf_join(futures[i], NULL), "a warming task");
     }
+}
+
+sheaf_pool *bench_open(const struct bench_run *run)
+{
+    sheaf_pool *pool = NULL;
+    bench_check(!sheaf_pool_open(SHEAF_OPTIONS(.workers = run->workers), &pool), "no pool");
+    bench_warm(pool);
     return pool;
 }
 
