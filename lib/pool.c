@@ -371,8 +371,14 @@ bool sheaf__pool_hurry(sheaf_pool *pool, struct sheaf__job *job)
     return alive;
 }
 
-/* A queue of so few fibers may be one that is left to its worker. */
-static bool has_work(sheaf_pool *pool, size_t left_to_workers)
+/* How many fibers in its queue may be one that was not announced.  A worker that is distrusted,
+ * which is a hint, announces all. */
+static size_t left_to(struct sheaf__worker *worker)
+{
+    return worker->hands_over && sheaf__load_rlx(&worker->handovers.distrust) == 0;
+}
+
+static bool has_work(sheaf_pool *pool, bool announced)
 {
     if (!sheaf__runq_empty(&pool->woken) || !sheaf__runq_empty(&pool->inject)) {
         return true;
@@ -381,9 +387,9 @@ static bool has_work(sheaf_pool *pool, size_t left_to_workers)
     unsigned seated = sheaf__load_rlx(&pool->seated);
     for (unsigned i = 0; i < seated; i++) {
         struct sheaf__worker *worker = &pool->workers[i];
-        bool ready = sheaf__load_rlx(&worker->ready.count) > left_to_workers;
-        if (ready || !sheaf__runq_empty(&worker->late) || !sheaf__deque_empty(&worker->deque) ||
-            sheaf__worker_has_fork(worker)) {
+        size_t left = announced ? left_to(worker) : 0;
+        if (sheaf__load_rlx(&worker->ready.count) > left || !sheaf__runq_empty(&worker->late) ||
+            !sheaf__deque_empty(&worker->deque) || sheaf__worker_has_fork(worker)) {
             return true;
         }
     }
@@ -392,10 +398,10 @@ static bool has_work(sheaf_pool *pool, size_t left_to_workers)
 
 bool sheaf__pool_has_work(sheaf_pool *pool)
 {
-    return has_work(pool, 0);
+    return has_work(pool, false);
 }
 
 bool sheaf__pool_has_announced_work(sheaf_pool *pool)
 {
-    return has_work(pool, 1);
+    return has_work(pool, true);
 }
