@@ -32,13 +32,14 @@ static const struct workload {
      bench_pingpong,
      "handing over between two tasks, n times"},
     {"w7_sleepers", 100000, {"tasks", "timers"}, bench_sleepers, "n sleepers of 1 to 2 s"},
-    {"w8_timers", 1000000, {"limits"}, bench_timers, "n timers set and taken back"},
+    {"w8_timers", 1000000, {"limits", "futures"}, bench_timers, "n timers set and taken back"},
     {"w9_map", 1, {"halves", "serial"}, bench_map, "a flat and a skewed map"},
     {"w10_idle", 1, {"idle"}, bench_idle, "a pool that does nothing"},
     {"w11_cancel", 100000, {"outside", "inside"}, bench_cancel, "cancelling n sleepers"},
     {"w12_gather", 1000000, {"tasks"}, bench_gather, "gather and wait over up to n futures"},
     {"w13_small", 1000000, {"all"}, bench_small, "the smallest calls, n times"},
     {"w14_memory", 100000, {"all"}, bench_memory, "bytes of futures, tasks, timers"},
+    {"w15_traffic", 35, {"all", "fork", "submit"}, bench_traffic, "steals, wake-ups in 1e6 tasks"},
 };
 
 static const struct workload *find_workload(const char *name)

@@ -82,5 +82,10 @@ int bench_cancel(const struct bench_run *run);
 int bench_gather(const struct bench_run *run);
 int bench_small(const struct bench_run *run);
 int bench_memory(const struct bench_run *run);
+int bench_traffic(const struct bench_run *run);
+
+/* fib(n) as it is, and as tasks in frames, for those that measure something else of it. */
+int64_t bench_fib_value(int64_t n);
+int bench_fib_frame(void *arg, sheaf_value *result);
 
 #endif

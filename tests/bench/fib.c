@@ -3,7 +3,7 @@
  * A task is a spawned one; fib(n) spawns one child in each of its calls with n > 1. */
 #include "tests/bench/bench.h"
 
-static int64_t fib_value(int64_t n)
+int64_t bench_fib_value(int64_t n)
 {
     int64_t a = 0, b = 1;
     for (int64_t i = 0; i < n; i++) {
@@ -14,7 +14,7 @@ static int64_t fib_value(int64_t n)
     return a;
 }
 
-static int fib_frame(void *arg, sheaf_value *result)
+int bench_fib_frame(void *arg, sheaf_value *result)
 {
     intptr_t n = (intptr_t)arg;
     if (n < 2) {
@@ -23,8 +23,8 @@ static int fib_frame(void *arg, sheaf_value *result)
     }
     sheaf_task child;
     sheaf_value left = {0}, right = {0};
-    sheaf_task_spawn(&child, fib_frame, bench_number(n - 1));
-    int status = fib_frame(bench_number(n - 2), &right);
+    sheaf_task_spawn(&child, bench_fib_frame, bench_number(n - 1));
+    int status = bench_fib_frame(bench_number(n - 2), &right);
     SHEAF_TRY(sheaf_task_join(&child, &left));
     SHEAF_TRY(status);
     result->i64 = left.i64 + right.i64;
@@ -95,13 +95,13 @@ static int measure(void *arg, sheaf_value *result)
     sheaf_fn *fib = bench_form_is(run, "heap")     ? fib_heap
                     : bench_form_is(run, "inline") ? run_inline
                     : bench_form_is(run, "serial") ? fib_serial
-                                                   : fib_frame;
+                                                   : bench_fib_frame;
     double wall = bench_now(), cpu = bench_cpu();
     int status = fib(bench_number(run->n), result);
     wall = bench_now() - wall;
     cpu = bench_cpu() - cpu;
-    bench_check(status == SHEAF_OK && result->i64 == fib_value(run->n), "fib");
-    double tasks = (double)(fib_value(run->n + 1) - 1);
+    bench_check(status == SHEAF_OK && result->i64 == bench_fib_value(run->n), "fib");
+    double tasks = (double)(bench_fib_value(run->n + 1) - 1);
     bench_tell("ns_per_task", wall * 1e9 / tasks);
     bench_tell("cpu_ns_per_task", cpu * 1e9 / tasks);
     return SHEAF_OK;

@@ -1,8 +1,11 @@
-/* Setting a timer and taking it back: limits of time that a task begins and ends.
+/* Setting a timer and taking it back.
+ *
+ *   limits   limits of time that a task begins and ends
+ *   futures  sheaf_timer(), cancelled and released
  *
  *   ns_churn              one at a time
  *   ns_churn_100k_pending the same while 100,000 tasks sleep
- *   ns_bulk               n limits are begun, then ended */
+ *   ns_bulk               n are set, then taken back */
 #include <stdlib.h>
 
 #include "tests/bench/bench.h"
@@ -15,26 +18,38 @@ static int sleep_long(void *arg, sheaf_value *result)
     return sheaf_sleep(SHEAF_S(60) + SHEAF_MS((intptr_t)arg * 7919 % 60000));
 }
 
-static double churn(int64_t n)
+static void churn_limit(sheaf_duration duration)
 {
-    double start = bench_now();
-    for (int64_t i = 0; i < n; i++) {
-        sheaf_timeout limit = {0};
-        bench_check(!sheaf_timeout_begin(&limit, SHEAF_MS(1000 + i % 1000), 0) &&
-                        !sheaf_timeout_end(&limit, SHEAF_OK),
-                    "a limit");
-    }
-    return (bench_now() - start) * 1e9 / (double)n;
+    sheaf_timeout limit = {0};
+    bench_check(!sheaf_timeout_begin(&limit, duration, 0) && !sheaf_timeout_end(&limit, SHEAF_OK),
+                "a limit");
 }
 
-static double churn_beside_others(int64_t n)
+static void churn_future(sheaf_duration duration)
+{
+    sheaf_future *timer = sheaf_timer(NULL, duration);
+    bench_check(sheaf_cancel(timer), "a timer");
+    sheaf_release(timer);
+}
+
+static double churn(const struct bench_run *run)
+{
+    void (*once)(sheaf_duration) = bench_form_is(run, "futures") ? churn_future : churn_limit;
+    double start = bench_now();
+    for (int64_t i = 0; i < run->n; i++) {
+        once(SHEAF_MS(1000 + i % 1000));
+    }
+    return (bench_now() - start) * 1e9 / (double)run->n;
+}
+
+static double churn_beside_others(const struct bench_run *run)
 {
     sheaf_future **others = bench_room(PENDING, sizeof *others);
     for (intptr_t i = 0; i < PENDING; i++) {
         others[i] = sheaf_spawn(sleep_long, (void *)i);
     }
     bench_check(!sheaf_sleep(SHEAF_MS(500)), "a sleep");
-    double each = churn(n);
+    double each = churn(run);
     for (int i = 0; i < PENDING; i++) {
         sheaf_cancel(others[i]);
     }
@@ -45,7 +60,7 @@ static double churn_beside_others(int64_t n)
     return each;
 }
 
-static double bulk(int64_t n)
+static double bulk_of_limits(int64_t n)
 {
     double start = bench_now();
     sheaf_timeout *limits = calloc((size_t)n, sizeof *limits);
@@ -59,13 +74,29 @@ static double bulk(int64_t n)
     return (bench_now() - start) * 1e9 / (double)n;
 }
 
+static double bulk_of_futures(int64_t n)
+{
+    double start = bench_now();
+    sheaf_future **timers = bench_room(n, sizeof *timers);
+    for (int64_t i = 0; i < n; i++) {
+        timers[i] = sheaf_timer(NULL, SHEAF_MS(60000 + i % 60000));
+    }
+    for (int64_t i = 0; i < n; i++) {
+        bench_check(sheaf_cancel(timers[i]), "a timer");
+    }
+    sheaf_release_all(timers, (size_t)n);
+    free(timers);
+    return (bench_now() - start) * 1e9 / (double)n;
+}
+
 static int measure(void *arg, sheaf_value *result)
 {
     const struct bench_run *run = arg;
+    bool futures = bench_form_is(run, "futures");
     (void)result;
-    bench_tell("ns_churn", churn(run->n));
-    bench_tell("ns_churn_100k_pending", churn_beside_others(run->n));
-    bench_tell("ns_bulk", bulk(run->n));
+    bench_tell("ns_churn", churn(run));
+    bench_tell("ns_churn_100k_pending", churn_beside_others(run));
+    bench_tell("ns_bulk", futures ? bulk_of_futures(run->n) : bulk_of_limits(run->n));
     return SHEAF_OK;
 }
 
