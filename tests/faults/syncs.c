@@ -105,8 +105,14 @@ static void conditions_wait(struct fault_trial *t)
     ENDS(sheaf_yield());
     ENDS(sheaf_await(f[2], NULL));
     (void)sheaf_cancel(f[0]);
-    s.ready = true;
-    sheaf_cond_notify_all(&s.cond);
+    /* Under the mutex: else one that has just looked would miss it. */
+    if (ENDS(sheaf_lock(&s.mutex)) == SHEAF_OK) {
+        s.ready = true;
+        sheaf_cond_notify_all(&s.cond);
+        IS(sheaf_unlock(&s.mutex), SHEAF_OK);
+    } else {
+        (void)sheaf_cancel(f[1]);
+    }
     for (int i = 0; i < 3; i++) {
         ENDS(sheaf_join(f[i], NULL), SHEAF_CANCELLED);
     }

@@ -24,7 +24,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._dice = dice
         self._us = 0
         self._turns = 0
-        self.set_exception_handler(lambda loop, context: None)
+        self.overflowed = False
+        self.set_exception_handler(self._note)
+
+    def _note(self, loop, context):
+        """A step that failed outside of its task's body: asyncio's own recursion went too deep."""
+        self.overflowed |= isinstance(context.get("exception"), RecursionError)
 
     def time(self):
         return self._us / 1e6

@@ -453,7 +453,7 @@ def trace(scenario, seed=None, interrupted=False, strict=False):
         return UNUSABLE
     except virtual.NeverEnds:
         circle = any(map(waits_in_a_circle, asyncio.all_tasks(loop)))
-        return UNUSABLE if circle else NEVER_ENDS
+        return UNUSABLE if circle or loop.overflowed else NEVER_ENDS
     finally:
         play.over = True
         asyncio.set_event_loop(None)
