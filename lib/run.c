@@ -85,12 +85,8 @@ void sheaf__report_hook(sheaf_report_fn **report, void **context)
 
 /* ---------------------------------------------------------------- open */
 
-int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out)
+static int open_pool(const sheaf_options *options, sheaf_pool **out)
 {
-    if (!out) {
-        return SHEAF_INVALID;
-    }
-    SHEAF_TRY(sheaf__process_prepare());
     SHEAF_TRY(sheaf__pool_open(options, &sheaf__task_ops, out));
     sheaf__registry_add(*out);
     if ((*out)->flags & SHEAF_POOL_TELL_OVERFLOW) {
@@ -99,14 +95,32 @@ int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out)
     return SHEAF_OK;
 }
 
+int sheaf_pool_open(const sheaf_options *options, sheaf_pool **out)
+{
+    if (!out) {
+        return SHEAF_INVALID;
+    }
+    SHEAF_TRY(sheaf__process_prepare());
+    return open_pool(options, out);
+}
+
+int sheaf_pool_default_open(const sheaf_options *options)
+{
+    SHEAF_TRY(sheaf__process_prepare());
+    pthread_mutex_lock(&process_lock);
+    int status = default_pool ? SHEAF_STATE : open_pool(options, &default_pool);
+    pthread_mutex_unlock(&process_lock);
+    return status;
+}
+
 sheaf_pool *sheaf_pool_default(void)
 {
     if (sheaf__process_prepare() != SHEAF_OK) {
         return NULL;
     }
     pthread_mutex_lock(&process_lock);
-    if (!default_pool && sheaf__pool_open(NULL, &sheaf__task_ops, &default_pool) == SHEAF_OK) {
-        sheaf__registry_add(default_pool);
+    if (!default_pool) {
+        (void)open_pool(NULL, &default_pool);
     }
     sheaf_pool *pool = default_pool;
     pthread_mutex_unlock(&process_lock);

@@ -320,6 +320,19 @@ static void a_dump_names_the_tasks_and_what_they_wait_for(struct fixture *f)
     EXPECT_INT(close_as(pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER), SHEAF_OK);
 }
 
+static void the_default_pool_may_have_options(struct fixture *f)
+{
+    (void)f;
+    EXPECT_INT(sheaf_pool_default_open(SHEAF_OPTIONS(.workers = -1)), SHEAF_INVALID);
+    EXPECT_INT(sheaf_pool_default_open(SHEAF_OPTIONS(.workers = 3)), SHEAF_OK);
+    EXPECT_INT(sheaf_pool_workers(sheaf_pool_default()), 3);
+    EXPECT_INT(sheaf_pool_default_open(SHEAF_OPTIONS(.workers = 2)), SHEAF_STATE);
+    EXPECT_INT(sheaf_pool_workers(sheaf_pool_default()), 3);
+    EXPECT_INT(sheaf_pool_default_close(SHEAF_CLOSE_DRAIN, SHEAF_FOREVER), SHEAF_OK);
+    EXPECT_INT(sheaf_pool_default_open(NULL), SHEAF_OK);
+    EXPECT_INT(sheaf_pool_default_close(SHEAF_CLOSE_DRAIN, SHEAF_FOREVER), SHEAF_OK);
+}
+
 static const struct fixture_test tests[] = {
     POOL_TEST_ON(MODE_1, options_out_of_range_are_refused),
     POOL_TEST(options_are_the_pools),
@@ -328,6 +341,7 @@ static const struct fixture_test tests[] = {
     POOL_TEST(a_task_closes_other_pools_but_not_its_own),
     POOL_TEST_ON(MODE_1, the_default_pool_opens_when_it_is_needed),
     POOL_TEST_ON(MODE_1, the_default_pool_is_one_for_all_threads),
+    POOL_TEST_ON(MODE_1, the_default_pool_may_have_options),
     POOL_TEST(a_pool_has_its_workers_one_timer_thread_and_spares),
     POOL_TEST(workers_leave_signals_to_the_programs_threads),
     POOL_TEST(statistics_add_up),

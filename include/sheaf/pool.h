@@ -195,6 +195,11 @@ typedef void sheaf_late_fn(void *context, const sheaf_future *task, const char *
 SHEAF_API int sheaf_pool_close(sheaf_pool *pool, sheaf_close how, sheaf_duration limit,
                                sheaf_late_fn *late, void *context);
 
+/* Opens the default pool with these options, before anybody uses it: in main(), say.
+ *
+ * Returns: SHEAF_OK; SHEAF_STATE when it is open already; else as sheaf_pool_open() */
+SHEAF_API int sheaf_pool_default_open(const sheaf_options *options);
+
 /* The pool that serves spawns from plain threads; opened with defaults at the first call.
  *
  * Returns: the pool, borrowed; NULL when it could not be opened

@@ -222,6 +222,7 @@ static void the_default_pool_opens(struct fault_trial *t)
     (void)sheaf_try_resolve(promise, number(7));
     ENDS(sheaf_join(promise, NULL));
     (void)sheaf_pool_default();
+    ENDS(sheaf_pool_default_open(SHEAF_OPTIONS(.workers = 1)), SHEAF_STATE);
     IS(sheaf_pool_default_close(SHEAF_CLOSE_CANCEL, SHEAF_FOREVER), SHEAF_OK);
 }
 
@@ -437,7 +438,7 @@ const struct fault_scenario fault_blockings[] = {
      .threads = true},
     {.name = "a_close_meets_calls",
      .body = a_close_meets_calls,
-     .floors = FLOORS(6, 2, 1),
+     .floors = FLOORS(6, 1, 1),
      .place = FAULT_ALONE},
     {.name = NULL},
 };
