@@ -103,6 +103,7 @@ static void measure(const struct bench_run *run, struct submission *all)
 
 static void measure_batch(const struct bench_run *run)
 {
+    bench_check(!sheaf_pool_default_open(SHEAF_OPTIONS(.workers = run->workers)), "no pool");
     struct submission all = {.pool = sheaf_pool_default(), .n = run->n};
     bench_warm(all.pool);
     all.numbers = bench_room(run->n, sizeof *all.numbers);
