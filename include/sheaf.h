@@ -24,6 +24,7 @@
 #include <sheaf/select.h>
 #include <sheaf/sync.h>
 #include <sheaf/task.h>
+#include <sheaf/testing.h>
 #include <sheaf/time.h>
 #include <sheaf/timeout.h>
 

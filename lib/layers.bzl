@@ -63,6 +63,7 @@ LAYERS = {
         "job.h",
         "region.c",
         "region.h",
+        "exploration.h",
         "runq.c",
         "runq.h",
         "slab.c",
@@ -161,6 +162,7 @@ LAYERS = {
         "waiting.h",
     ],
     "helpers": [
+        "explore.c",
         "loop.c",
         "loop.h",
         "parallel.c",

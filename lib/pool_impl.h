@@ -10,6 +10,7 @@
 #include <sheaf/pool.h>
 
 #include "lib/atomics.h"
+#include "lib/exploration.h"
 #include "lib/fiber.h"
 #include "lib/idle.h"
 #include "lib/platform/cpu.h"
@@ -64,6 +65,8 @@ struct sheaf_pool {
     bool deterministic;
     bool is_virtual;
     uint64_t seed;
+    /* Of a run under sheaf_explore(), or NULL; set before its first task. */
+    SHEAF__ATOMIC(struct sheaf__exploration *) exploration;
     char name[SHEAF__POOL_NAME_SIZE];
     sheaf_unhandled_fn *unhandled;
     void *hook_context;

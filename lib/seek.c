@@ -138,7 +138,13 @@ static struct sheaf__job *next_in_order(struct sheaf__worker *worker)
         return NULL;
     }
     size_t choices = count < SEEDED_CHOICES ? count : SEEDED_CHOICES;
-    return sheaf__runq_pop_at(&pool->inject, (size_t)(sheaf__roll(worker) % choices));
+    size_t choice = (size_t)(sheaf__roll(worker) % choices);
+    /* acquire: pairs with the release in lib/explore.c; the worker ran before. */
+    struct sheaf__exploration *exploration = sheaf__load_acq(&pool->exploration);
+    if (exploration) {
+        sheaf__exploration_note(exploration, choice);
+    }
+    return sheaf__runq_pop_at(&pool->inject, choice);
 }
 
 /* The oldest of the own entries, which the newest would starve. */

@@ -311,7 +311,28 @@ static void pools_are_dumped(struct fault_trial *t)
     end_all(f, 3);
 }
 
+static int pass_points(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    sheaf_testing_point();
+    sheaf_future *f = sheaf_spawn(nap, NULL);
+    sheaf_testing_point();
+    return ENDS(sheaf_join(f, NULL));
+}
+
+static void seeds_are_explored(struct fault_trial *t)
+{
+    sheaf_explored found;
+    (void)t;
+    ENDS(sheaf_explore(SHEAF_EXPLORE_OPTIONS(.seeds = 2), pass_points, NULL, &found));
+    HOLDS(found.text[0] || found.runs == 0);
+}
+
 const struct fault_scenario fault_pools[] = {
+    {.name = "seeds_are_explored",
+     .body = seeds_are_explored,
+     .floors = FLOORS(4, 6, 0),
+     .place = FAULT_ALONE},
     {.name = "opens_in_all_ways",
      .body = opens_in_all_ways,
      .floors = FLOORS(15, 13, 1),
