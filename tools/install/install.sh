@@ -1,19 +1,23 @@
 #!/bin/sh
-# Copies the library into a prefix: bazel run -c opt //:install -- PREFIX
+# Copies the library into a prefix, or takes it away again:
+#
+#   bazel run -c opt //:install -- [--uninstall] PREFIX
+#
 # Environment: DESTDIR (staging folder), LIBDIR (default: lib).
 set -eu
 
-version='' soversion='' prefix=''
+version='' soversion='' prefix='' uninstall=false
 for arg; do
     case $arg in
         --version=*) version=${arg#*=} ;;
         --soversion=*) soversion=${arg#*=} ;;
+        --uninstall) uninstall=true ;;
         -*) echo "install: unknown option $arg" >&2; exit 2 ;;
         *) prefix=$arg ;;
     esac
 done
 if [ -z "$prefix" ]; then
-    echo "usage: bazel run -c opt //:install -- PREFIX" >&2
+    echo "usage: bazel run -c opt //:install -- [--uninstall] PREFIX" >&2
     exit 2
 fi
 case $prefix in
@@ -25,6 +29,23 @@ libdir=${LIBDIR:-lib}
 root=${DESTDIR:-}$prefix
 archive=lib/libsheaf.pic.a
 [ -f "$archive" ] || archive=lib/libsheaf.a
+
+if $uninstall; then
+    # What this version installs, and folders of its own; the others are everybody's.
+    rm -f "$root/include/sheaf.h" "$root/share/sheaf/gdb.py" "$root/$libdir/libsheaf.a" \
+        "$root/$libdir/libsheaf.so" "$root/$libdir/libsheaf.so.$soversion" \
+        "$root/$libdir/libsheaf.so.$version" "$root/$libdir/pkgconfig/sheaf.pc" \
+        "$root/$libdir/cmake/sheaf/sheafConfig.cmake" \
+        "$root/$libdir/cmake/sheaf/sheafConfigVersion.cmake"
+    for header in include/sheaf/*.h; do
+        rm -f "$root/$header"
+    done
+    for folder in include/sheaf share/sheaf "$libdir/cmake/sheaf"; do
+        [ ! -d "$root/$folder" ] || rmdir --ignore-fail-on-non-empty "$root/$folder"
+    done
+    echo "sheaf $version uninstalled from $root"
+    exit
+fi
 
 install -d "$root/include/sheaf" "$root/$libdir/pkgconfig" "$root/$libdir/cmake/sheaf" \
     "$root/share/sheaf"
