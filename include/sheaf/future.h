@@ -19,9 +19,9 @@
  *  L4  A value that is a pointer is the future's until sheaf_take() moves it out; a value nobody
  *      took is handed to the future's value_drop, once, when the last reference goes.
  *  L5  An error that nobody looked at is reported when the last reference goes, once.
- *  L6  Cancelling is a request.  A true answer promises that the task hears of it or ends
- *  cancelled. L7  A callback runs exactly once, or never if it was removed in time; never on the
- *      stack of the thread that completes or registers, and with no lock of sheaf held.
+ *  L6  Cancelling is a request.  A true answer promises that the task hears of it or ends so.
+ *  L7  A callback runs exactly once, or never if it was removed in time; never on the stack of the
+ *      thread that completes or registers, and with no lock of sheaf held.
  *  L8  Whatever a task wrote before it ended is visible to whoever saw its future done.
  *  L9  A call that takes a future borrows it for its duration: the caller holds a reference.
  *

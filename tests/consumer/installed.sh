@@ -32,6 +32,14 @@ says_thirty "the archive by its name" "$work/archive"
 g++ -std=c++17 -o "$work/plusplus" "$here/app.cc" $(pkg-config --cflags --libs sheaf)
 says_thirty "pkg-config, C++" "$work/plusplus"
 
+# Each function has a page; of those whose names carry a size it has the name without.
+sed -n 's/^T \(sheaf_[a-z0-9_]*\)@@.*/\1/p' tests/golden/symbols.txt | sed 's/\(_[0-9][0-9]*\)*$//' |
+    while read -r function; do
+        [ -s "$prefix/share/man/man3/$function.3" ] || { echo "no page for $function" >&2; exit 1; }
+    done
+grep -q 'Waits for the future and hands out its outcome' "$prefix/share/man/man3/sheaf_await.3"
+echo "man pages"
+
 unset LD_LIBRARY_PATH
 cmake -S "$here/cmake" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$libdir/cmake" >"$work/cmake.log"
 cmake --build "$work/cmake" >>"$work/cmake.log"

@@ -40,6 +40,9 @@ if $uninstall; then
     for header in include/sheaf/*.h; do
         rm -f "$root/$header"
     done
+    tar -t -f man.tar | grep '[.]3$' | while read -r page; do
+        rm -f "$root/share/man/$page"
+    done
     for folder in include/sheaf share/sheaf "$libdir/cmake/sheaf"; do
         [ ! -d "$root/$folder" ] || rmdir --ignore-fail-on-non-empty "$root/$folder"
     done
@@ -48,12 +51,13 @@ if $uninstall; then
 fi
 
 install -d "$root/include/sheaf" "$root/$libdir/pkgconfig" "$root/$libdir/cmake/sheaf" \
-    "$root/share/sheaf"
+    "$root/share/sheaf" "$root/share/man"
 install -m 644 include/sheaf.h "$root/include/"
 install -m 644 include/sheaf/*.h "$root/include/sheaf/"
 install -m 644 "$archive" "$root/$libdir/libsheaf.a"
 install -m 755 "lib/libsheaf.so.$version" "$root/$libdir/"
 install -m 644 tools/gdb/sheaf.py "$root/share/sheaf/gdb.py"
+tar -x -f man.tar -C "$root/share/man" --no-same-owner
 ln -sf "libsheaf.so.$version" "$root/$libdir/libsheaf.so.$soversion"
 ln -sf "libsheaf.so.$soversion" "$root/$libdir/libsheaf.so"
 
