@@ -469,6 +469,10 @@ void sheaf__future_unhold_all(sheaf_future *list)
     }
 }
 
+/* The holds are those of askers and inspectors that came while it ran: each lets go at the end of
+ * its walk, which waits for nothing that the caller has, and runs nothing of the program's but
+ * drops, which do not wait.  The spin gives its processor away, so one that was preempted gets on.
+ */
 void sheaf__future_leave_frame(sheaf_future *future)
 {
     unsigned turns = 0;
