@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* What nobody writes who means it to end: an endless loop, or tasks that spawn without end. */
-enum { STATEMENTS_MAX = 20000000, ARENA_MAX = 128 << 20, TRACE_MAX = 512 << 20 };
+enum { STATEMENTS_MAX = 20000000, ARENA_MAX = 1 << 30, TRACE_MAX = 512 << 20 };
 
 /* So many turns of its loop are more than the reference waits for. */
 enum { TURNS_MAX = 300000 };
