@@ -236,8 +236,12 @@ static void never_started_tasks_are_dropped(struct fault_trial *t)
         bool made = !sheaf_done(f[i]);
         /* Asking needs no memory, though a message does. */
         bool asked = i % 2 ? sheaf_cancel(f[i]) : sheaf_cancel_message(f[i], "number %d", i);
-        HOLDS(asked == made || t->schedule->workers > 1);
-        HOLDS(sheaf_await(f[i], NULL) == (asked ? SHEAF_CANCELLED : SHEAF_NOMEM));
+        int status = sheaf_await(f[i], NULL);
+        /* Another worker may be taking it just then, and find no stack for it. */
+        bool may_be_taken = t->schedule->workers > 1;
+        HOLDS(asked == made || may_be_taken);
+        HOLDS(status == (asked ? SHEAF_CANCELLED : SHEAF_NOMEM) ||
+              (may_be_taken && status == SHEAF_NOMEM));
     }
     end_all(f, 4);
 }
