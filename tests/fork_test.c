@@ -21,9 +21,8 @@
 #include "tests/support/fixture.h"
 
 /* TSan loses count of its own threads when a process forks while others start threads: its runtime
- * then ends the child.  ASan's process takes more memory with every pool that is opened while
- * others fork. */
-#define FORKS_UNDER_LOAD (!SHEAF__TSAN && !SHEAF__ASAN)
+ * then ends the child. */
+#define FORKS_UNDER_LOAD (!SHEAF__TSAN)
 
 /* TSan ends children of processes with threads that start threads, unless it is told not to. */
 const char *__tsan_default_options(void);
