@@ -27,5 +27,6 @@
 #include <sheaf/testing.h>
 #include <sheaf/time.h>
 #include <sheaf/timeout.h>
+#include <sheaf/trace.h>
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/json_string.h"
 #include "lib/late_line.h"
 #include "lib/registry.h"
 #include "lib/snapshot.h"
@@ -153,49 +154,11 @@ static void tell_text(struct line *line, struct sheaf__snapshot *snapshot)
 
 /* ---------------------------------------------------------------- as JSON */
 
-/* How many bytes the UTF-8 sequence has that begins there; 0: it is none. */
-static size_t sequence_length(const unsigned char *at)
-{
-    size_t length = at[0] < 0x80                     ? 1
-                    : at[0] >= 0xc2 && at[0] <= 0xdf ? 2
-                    : at[0] >= 0xe0 && at[0] <= 0xef ? 3
-                    : at[0] >= 0xf0 && at[0] <= 0xf4 ? 4
-                                                     : 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0; /* the end of the text, too */
-        }
-    }
-    bool low = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
-    bool high = (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf4 && at[1] > 0x8f);
-    return low || high ? 0 : length;
-}
-
 /* text: NULL is null */
 static void add_string(struct line *line, const char *text, size_t most)
 {
-    if (!text) {
-        add(line, "null");
-        return;
-    }
-    const unsigned char *at = (const unsigned char *)text;
-    const unsigned char *end = at + strnlen(text, most);
-    add(line, "\"");
-    while (at < end) {
-        size_t length = sequence_length(at);
-        if (length == 0) {
-            add(line, "\\ufffd");
-            length = 1;
-        } else if (*at < 0x20 || *at == 0x7f) {
-            add(line, "\\u%04x", *at);
-        } else if (*at == '"' || *at == '\\') {
-            add(line, "\\%c", *at);
-        } else {
-            add(line, "%.*s", (int)length, (const char *)at);
-        }
-        at += length;
-    }
-    add(line, "\"");
+    size_t room = sizeof line->text - line->length - 1;
+    line->length += sheaf__json_string(line->text + line->length, room, text, most);
 }
 
 /* The next member of an object, or the next element of an array. */

@@ -3,43 +3,23 @@
 
 #include <sheaf/debug.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/alloc.h"
 #include "lib/interrupt.h"
+#include "lib/own_file.h"
 #include "lib/pool_impl.h"
 
 /* ---------------------------------------------------------------- files */
 
-struct file {
-    int fd;
-    int error; /* of the first write that failed, or 0 */
-};
-
-static void write_all(struct file *file, const char *bytes, size_t size)
-{
-    while (size > 0 && file->error == 0) {
-        ssize_t written = write(file->fd, bytes, size);
-        if (written >= 0) {
-            bytes += written;
-            size -= (size_t)written;
-        } else if (errno != EINTR) {
-            file->error = errno;
-        }
-    }
-}
-
 static void write_line(void *context, const char *line)
 {
-    struct file *file = context;
+    struct sheaf__own_file *file = context;
     size_t length = strlen(line);
     char end = '\n';
     struct iovec parts[2] = {{.iov_base = (char *)(uintptr_t)line, .iov_len = length},
@@ -50,59 +30,26 @@ static void write_line(void *context, const char *line)
     ssize_t written = writev(file->fd, parts, 2);
     size_t done = written > 0 ? (size_t)written : 0;
     if (done < length) {
-        write_all(file, line + done, length - done); /* tells what is wrong, too */
+        sheaf__own_file_write(file, line + done, length - done); /* tells what is wrong, too */
     }
     if (done <= length) {
-        write_all(file, &end, 1);
+        sheaf__own_file_write(file, &end, 1);
     }
-}
-
-/* Somebody else may have put something there for us to write into, or others may have a name for
- * it.  Nothing of it is changed before that is known. */
-static int make_ours(int fd)
-{
-    struct stat status;
-    if (fstat(fd, &status)) {
-        return errno;
-    }
-    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || status.st_nlink != 1) {
-        return EPERM;
-    }
-    return fchmod(fd, S_IRUSR | S_IWUSR) || ftruncate(fd, 0) ? errno : 0;
-}
-
-/* O_NONBLOCK: a pipe that nobody reads is an error, not a wait.
- * Returns: 0 or an errno value */
-static int open_file(const char *path, struct file *file)
-{
-    const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    file->error = 0;
-    file->fd = open(path, flags, S_IRUSR | S_IWUSR);
-    if (file->fd < 0) {
-        return errno;
-    }
-    int error = make_ours(file->fd);
-    if (error) {
-        close(file->fd);
-    }
-    return error;
 }
 
 int sheaf_dump_to_file(sheaf_pool *pool, sheaf_dump_format format, const char *path)
 {
-    struct file file;
+    struct sheaf__own_file file;
     if (!path || (format != SHEAF_DUMP_TEXT && format != SHEAF_DUMP_JSON)) {
         return SHEAF_INVALID;
     }
-    int error = open_file(path, &file);
+    int error = sheaf__own_file_open(path, &file);
     if (error) {
         return error;
     }
     int status = sheaf_dump(pool, format, write_line, &file);
-    if (close(file.fd) && file.error == 0) {
-        file.error = errno;
-    }
-    return file.error ? file.error : status;
+    int error_at_end = sheaf__own_file_close(&file);
+    return error_at_end ? error_at_end : status;
 }
 
 /* ---------------------------------------------------------------- signals */

@@ -144,10 +144,11 @@ struct sheaf__extra {
     SHEAF__ATOMIC(int64_t) since; /* with WATCH: when it last began to wait, plus 1; 0: never */
     SHEAF__ATOMIC(const char *) checkpoint; /* the place of its last one, or NULL */
     uint64_t stamp;                         /* written once, before DONE */
-    uint64_t number;                        /* of the default name, guarded by LOCK; 0: none yet */
-    unsigned masks;                         /* runner only: nested masks */
-    struct sheaf__drain *drain;             /* guarded by LOCK: callbacks being run (lib/drain.c) */
-    struct sheaf__lag *lag; /* guarded by LOCK: the timer of an undelivered request, or NULL */
+    uint64_t observed; /* const: its number for the pool's observer; 0: it is not told of */
+    uint64_t number;   /* of the default name, guarded by LOCK; 0: none yet */
+    unsigned masks;    /* runner only: nested masks */
+    struct sheaf__drain *drain; /* guarded by LOCK: callbacks being run (lib/drain.c) */
+    struct sheaf__lag *lag;     /* guarded by LOCK: the timer of an undelivered request, or NULL */
     struct sheaf__ticket
         *tickets;                /* guarded by LOCK: undelivered requests that can be taken back */
     struct sheaf__block *blocks; /* runner only: groups and limits that are open, innermost first */

@@ -72,6 +72,8 @@ static void apply_options(sheaf_pool *pool, const sheaf_options *options)
     pool->seed = options->seed;
     pool->unhandled = options->unhandled;
     pool->hook_context = options->hook_context;
+    pool->observer = options->observer;
+    pool->observer_context = options->observer_context;
     snprintf(pool->name, sizeof pool->name, "%.*s", (int)sizeof pool->name - 1,
              options->name ? options->name : "sheaf");
 }

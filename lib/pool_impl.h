@@ -35,6 +35,8 @@ struct sheaf__pool_ops {
     /* Or-ed into the word of a task that leaves its maker's deque, or, without the cheap fence, of
      * every task: somebody else than its maker's worker may run it. */
     uint32_t stolen;
+    /* For pools with an observer: tells of a task, or of the worker with NULL (lib/observe.h). */
+    void (*observe)(struct sheaf__worker *worker, struct sheaf_future *task, int kind);
 };
 
 /* Life of a pool: OPEN -> CLOSING (no new work from outside) -> STOPPED (workers leave). */
@@ -70,9 +72,12 @@ struct sheaf_pool {
     char name[SHEAF__POOL_NAME_SIZE];
     sheaf_unhandled_fn *unhandled;
     void *hook_context;
-    pthread_mutex_t hook_lock;     /* guards the two below; nothing is called with it held */
-    struct sheaf__report *reports; /* wait for the hook, oldest first */
-    bool reporting;                /* somebody works them off */
+    sheaf_observer_fn *observer; /* or NULL */
+    void *observer_context;
+    SHEAF__ATOMIC(uint64_t) number; /* for the observer; 0: none yet */
+    pthread_mutex_t hook_lock;      /* guards the two below; nothing is called with it held */
+    struct sheaf__report *reports;  /* wait for the hook, oldest first */
+    bool reporting;                 /* somebody works them off */
 
     struct sheaf__runq inject; /* tasks from outside; in the deterministic mode everything */
     struct sheaf__runq woken;  /* fibers woken from outside of the workers */
@@ -127,6 +132,12 @@ struct sheaf_pool {
 static inline bool sheaf__pool_is_lost(const sheaf_pool *pool)
 {
     return SHEAF__UNLIKELY(pool->forks != sheaf__forks);
+}
+
+/* Whether each task has an extra part, for what the pool's options ask for. */
+static inline bool sheaf__pool_extends_tasks(const sheaf_pool *pool)
+{
+    return (pool->flags & (SHEAF_POOL_STAMPS | SHEAF_POOL_WATCH)) || pool->observer;
 }
 
 /* Opens a pool whose tasks are run by `ops`; as sheaf_pool_open(). */

@@ -10,6 +10,8 @@
 #include "lib/error_impl.h"
 #include "lib/inspect.h"
 #include "lib/interrupt.h"
+#include "lib/observe.h"
+#include "lib/options.h"
 #include "lib/overflow.h"
 #include "lib/platform/clock.h"
 #include "lib/platform/fault.h"
@@ -37,6 +39,7 @@ static void forget_parent(void)
     sheaf__interrupt_restore(SHEAF__INTERRUPT_RUN);
     sheaf__interrupt_restore(SHEAF__INTERRUPT_DUMP);
     sheaf__dump_forget();
+    sheaf__trace_forget();
 }
 
 /* The fork handler comes before any lock. */
@@ -52,6 +55,7 @@ int sheaf__process_prepare(void)
         prepared = true;
     }
     pthread_mutex_unlock(&process_lock);
+    sheaf__trace_prepare();
     return SHEAF_OK;
 }
 
@@ -85,9 +89,14 @@ void sheaf__report_hook(sheaf_report_fn **report, void **context)
 
 /* ---------------------------------------------------------------- open */
 
-static int open_pool(const sheaf_options *options, sheaf_pool **out)
+static int open_pool(const sheaf_options *given, sheaf_pool **out)
 {
-    SHEAF_TRY(sheaf__pool_open(options, &sheaf__task_ops, out));
+    sheaf_options options;
+    SHEAF_TRY(sheaf__options_read(given, &options, sizeof options));
+    if (!options.observer) {
+        options.observer = sheaf__trace_observer(&options.observer_context);
+    }
+    SHEAF_TRY(sheaf__pool_open(&options, &sheaf__task_ops, out));
     sheaf__registry_add(*out);
     if ((*out)->flags & SHEAF_POOL_TELL_OVERFLOW) {
         sheaf__fault_watch(sheaf__overflow_describe);
@@ -359,6 +368,9 @@ static int close_entered(sheaf_pool *pool, sheaf_close how, int64_t deadline)
     abandon_tasks(pool);
     if (pool->flags & SHEAF_POOL_TELL_OVERFLOW) {
         sheaf__fault_unwatch();
+    }
+    if (pool->observer) {
+        sheaf__observe_close(pool);
     }
     sheaf__pool_retire(pool);
     return status;

@@ -1,5 +1,7 @@
 #include "lib/seek.h"
 
+#include <sheaf/trace.h>
+
 #include "lib/platform/clock.h"
 #include "lib/pool_impl.h"
 
@@ -250,6 +252,18 @@ static struct sheaf__job *search_round(struct sheaf__worker *worker)
     return job;
 }
 
+/* After the decision to sleep: an observer has all the time it takes. */
+static void sleep_observed(struct sheaf__worker *worker)
+{
+    if (SHEAF__UNLIKELY(worker->observes)) {
+        worker->pool->ops->observe(worker, NULL, SHEAF_TRACE_SLEEP);
+    }
+    sheaf__idle_sleep(&worker->bunk);
+    if (SHEAF__UNLIKELY(worker->observes)) {
+        worker->pool->ops->observe(worker, NULL, SHEAF_TRACE_WAKE);
+    }
+}
+
 /* searching -> asleep -> searching. */
 static void rest(struct sheaf__worker *worker)
 {
@@ -261,7 +275,7 @@ static void rest(struct sheaf__worker *worker)
         sheaf__idle_get_up(&pool->idle, &worker->bunk);
         return;
     }
-    sheaf__idle_sleep(&worker->bunk);
+    sleep_observed(worker);
 }
 
 static void pause(unsigned round)

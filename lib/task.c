@@ -8,6 +8,7 @@
 #include "lib/error_impl.h"
 #include "lib/guest.h"
 #include "lib/inspect.h"
+#include "lib/observe.h"
 #include "lib/options.h"
 #include "lib/sleep_impl.h"
 #include "lib/turn.h"
@@ -26,6 +27,10 @@ static sheaf_future *current_task(void)
 static void finish_unrun(sheaf_future *future, void *arg, int status)
 {
     struct sheaf__extra *extra = sheaf__future_extra(future);
+    sheaf_pool *pool = extra && extra->observed ? sheaf__future_pool(future) : NULL;
+    if (SHEAF__UNLIKELY(pool)) {
+        sheaf__observe_end(pool, future, SHEAF_TRACE_DROP, status);
+    }
     if (extra && extra->arg_drop) {
         extra->arg_drop(arg);
     }
@@ -117,6 +122,25 @@ static bool prepare_odd(struct sheaf__worker *worker, struct sheaf__job *job)
     return prepare_loner(worker, sheaf__future_of_job(job));
 }
 
+/* sheaf__call_body() of a pool with an observer.  The worker may be another one afterwards; it is
+ * returned. */
+static SHEAF__COLD struct sheaf__worker *run_observed(struct sheaf__worker *worker,
+                                                      sheaf_future *task)
+{
+    void *arg = sheaf__call_begin(worker, NULL, task);
+    if (sheaf__call_is_asked(task) && !sheaf__task_may_start(task, arg)) {
+        worker = sheaf__worker_self();
+        sheaf__store_rlx(&worker->current, NULL);
+        return worker;
+    }
+    sheaf__observe(worker, task, SHEAF_TRACE_BEGIN);
+    int status;
+    worker = sheaf__call_run(NULL, task, arg, &status);
+    sheaf__observe_end(worker->pool, task, SHEAF_TRACE_END, status);
+    sheaf__future_finish(task, status);
+    return sheaf__worker_self();
+}
+
 static void run_task(struct sheaf__worker *worker, struct sheaf__job *job)
 {
     bool odd = sheaf__load_rlx(&job->flags) & (SHEAF__JOB_LONER | SHEAF__JOB_BARE);
@@ -124,7 +148,8 @@ static void run_task(struct sheaf__worker *worker, struct sheaf__job *job)
         return;
     }
     sheaf_future *task = sheaf__future_of_job(job);
-    worker = sheaf__call_body(worker, NULL, task);
+    worker = SHEAF__UNLIKELY(worker->observes) ? run_observed(worker, task)
+                                               : sheaf__call_body(worker, NULL, task);
     /* The task may be gone from here on. */
     sheaf__count_rel(&worker->counts.ran);
     if (odd) {
@@ -137,6 +162,7 @@ const struct sheaf__pool_ops sheaf__task_ops = {
     .refuse = refuse_task,
     .steal_fork = sheaf__fork_steal,
     .stolen = SHEAF__WORD_UNBIASED,
+    .observe = sheaf__observe,
 };
 
 bool sheaf__task_claim(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future)
@@ -165,7 +191,7 @@ bool sheaf__task_hands_down(const sheaf_pool *pool, const sheaf_future *maker)
 {
     struct sheaf__extra *extra = maker ? sheaf__future_extra(maker) : NULL;
     return sheaf__locals_current() || (extra && extra->inherited.run) ||
-           (pool->flags & (SHEAF_POOL_STAMPS | SHEAF_POOL_WATCH));
+           sheaf__pool_extends_tasks(pool);
 }
 
 /* Whether a point in time means the same to both. */
@@ -199,6 +225,9 @@ static SHEAF__ALWAYS_INLINE bool may_need_extra(struct sheaf__worker *worker)
 
 static void push_here(struct sheaf__worker *worker, sheaf_future *future)
 {
+    if (SHEAF__UNLIKELY(worker->observes)) {
+        sheaf__observe_spawn(worker->pool, worker, future);
+    }
     if (!worker->deterministic) {
         sheaf__push_own(worker, future);
         return;
@@ -214,6 +243,9 @@ static bool publish(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future
     if (worker && worker->pool == pool) {
         push_here(worker, future);
         return true;
+    }
+    if (SHEAF__UNLIKELY(pool->observer)) {
+        sheaf__observe_spawn(pool, worker, future);
     }
     sheaf__add_acq_rel(&pool->spawned_outside, 1);
     if (sheaf__pool_offer(pool, &future->job, &future->job, 1)) {

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include <sheaf/trace.h>
+
 #include "lib/error_impl.h"
 #include "lib/platform/clock.h"
 #include "lib/platform/fault.h"
@@ -257,6 +259,9 @@ void *sheaf__worker_thread(void *arg)
     if (worker->pool->flags & SHEAF_POOL_TELL_OVERFLOW) {
         sheaf__signal_stack_enter(&signals);
     }
+    if (worker->observes) {
+        worker->pool->ops->observe(worker, NULL, SHEAF_TRACE_WORKER);
+    }
     home_loop(worker);
     sheaf__signal_stack_leave(&signals);
     SHEAF__TSAN_ACQUIRE(worker);
@@ -318,6 +323,9 @@ static void leave_fiber(struct sheaf__worker *worker)
     self->saved_errno = sheaf__errno_load(worker->errno_place);
     /* relaxed: who resumes the fiber has acquired its wait word. */
     sheaf__store_rlx(&self->bound_for, next_worker(worker, self));
+    if (SHEAF__UNLIKELY(worker->observes)) {
+        worker->pool->ops->observe(worker, current, SHEAF_TRACE_SUSPEND);
+    }
     /* release: an inspector that pins the fiber reads the tasks on its stack through this. */
     sheaf__store_rel(&self->current, current);
     struct sheaf__fiber *next = successor(worker);
@@ -336,6 +344,9 @@ static void leave_fiber(struct sheaf__worker *worker)
     sheaf__store_rlx(&self->current, NULL);
     sheaf__count(&worker->counts.resumed);
     sheaf__store_rlx(&worker->current, current);
+    if (SHEAF__UNLIKELY(worker->observes)) {
+        worker->pool->ops->observe(worker, current, SHEAF_TRACE_RESUME);
+    }
     sheaf__errno_store(worker->errno_place, self->saved_errno);
 }
 
@@ -393,13 +404,13 @@ int sheaf__worker_init(struct sheaf__worker *worker, struct sheaf_pool *pool, ui
     *worker = (struct sheaf__worker){.pool = pool, .index = index};
     worker->deterministic = pool->deterministic;
     worker->migrates = pool->flags & SHEAF_POOL_MIGRATE;
-    worker->calls = !worker->deterministic && !worker->migrates;
+    worker->observes = pool->observer != NULL;
+    worker->calls = !worker->deterministic && !worker->migrates && !worker->observes;
     worker->is_spare = index >= pool->worker_count;
     worker->direct = !worker->deterministic && !worker->is_spare;
     worker->hands_over =
         worker->direct && pool->worker_count > 1 && pool->seats > pool->worker_count;
-    worker->plain_spawns =
-        !worker->deterministic && !(pool->flags & (SHEAF_POOL_STAMPS | SHEAF_POOL_WATCH));
+    worker->plain_spawns = !worker->deterministic && !sheaf__pool_extends_tasks(pool);
     worker->watches = pool->flags & SHEAF_POOL_WATCH;
     worker->born = sheaf__fences_are_full() ? pool->ops->stolen : 0;
     worker->head = sheaf__job_head(index, 0, 0, worker->born);

@@ -71,6 +71,7 @@ struct sheaf__worker {
     bool hands_over;         /* const: what it wakes may be left to it; there is a watch */
     bool plain_spawns;       /* const: no extra part for the pool's options, not deterministic */
     bool watches;            /* const: tasks note when they suspend */
+    bool observes;           /* const: the pool has an observer */
     SHEAF__ATOMIC(uint8_t) held; /* its tasks are to wait before they end: lib/inspect.c */
     struct sheaf__counters counts;
     uint64_t

@@ -67,6 +67,13 @@ typedef enum sheaf_schedule {
     SHEAF_SCHEDULE_FIFO = 1   /* asyncio's order; one worker */
 } sheaf_schedule;
 
+/* An observer (trace.h) is told of what tasks and workers do, as they do it.
+ *
+ * Context: whatever thread does it, several at once; no lock is held.  It may not wait, nor call
+ *          anything of the library's but sheaf_now() */
+struct sheaf_trace_event;
+typedef void sheaf_observer_fn(void *context, const struct sheaf_trace_event *event);
+
 /* What a pool is opened with.  A member that is 0 or NULL means its default. */
 typedef struct sheaf_options {
     size_t size;             /* sizeof(sheaf_options): SHEAF_OPTIONS() sets it */
@@ -81,6 +88,8 @@ typedef struct sheaf_options {
     void *hook_context;            /* first argument of the hooks */
     unsigned flags;                /* SHEAF_POOL_..., SHEAF_RUN_... */
     sheaf_duration cancel_report;  /* not 0: see below; implies SHEAF_POOL_WATCH */
+    sheaf_observer_fn *observer;   /* told of every step of every task; default: none */
+    void *observer_context;        /* its first argument */
 } sheaf_options;
 
 enum {

@@ -2,6 +2,8 @@
  * calls. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/faults/trial.h"
@@ -311,6 +313,25 @@ static void pools_are_dumped(struct fault_trial *t)
     end_all(f, 3);
 }
 
+/* A trace has what there was memory for: a task without is none. */
+static void traces_are_written(struct fault_trial *t)
+{
+    char path[300];
+    const char *folder = getenv("TEST_TMPDIR");
+    (void)snprintf(path, sizeof path, "%s/trace.json", folder ? folder : "/tmp");
+    if (ENDS(sheaf_trace_begin(path), EMFILE) != SHEAF_OK) {
+        return;
+    }
+    sheaf_pool *pool = NULL;
+    sheaf_options options = options_of(t);
+    if (ENDS(sheaf_pool_open(&options, &pool)) == SHEAF_OK) {
+        sheaf_future *f = sheaf_spawn_on(pool, nap, NULL);
+        ENDS(sheaf_join(f, NULL));
+        IS(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, SHEAF_FOREVER, NULL, NULL), SHEAF_OK);
+    }
+    IS(sheaf_trace_end(), SHEAF_OK);
+}
+
 static int pass_points(void *arg, sheaf_value *result)
 {
     (void)arg, (void)result;
@@ -378,6 +399,10 @@ const struct fault_scenario fault_pools[] = {
     {.name = "pools_are_looked_at", .body = pools_are_looked_at, .floors = FLOORS(3, 1, 0)},
     {.name = "late_tasks_are_told",
      .body = late_tasks_are_told,
+     .floors = FLOORS(5, 2, 1),
+     .place = FAULT_ALONE},
+    {.name = "traces_are_written",
+     .body = traces_are_written,
      .floors = FLOORS(5, 2, 1),
      .place = FAULT_ALONE},
     {.name = "pools_are_dumped", .body = pools_are_dumped, .floors = FLOORS(8, 1, 1)},

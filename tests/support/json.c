@@ -47,7 +47,12 @@ static const char *number(const char *at)
 {
     at += *at == '-';
     size_t digits = strspn(at, "0123456789");
-    return digits == 0 || (*at == '0' && digits > 1) ? NULL : at + digits;
+    if (digits == 0 || (*at == '0' && digits > 1)) {
+        return NULL;
+    }
+    at += digits;
+    size_t decimals = *at == '.' ? strspn(at + 1, "0123456789") : 0;
+    return *at != '.' ? at : decimals ? at + 1 + decimals : NULL;
 }
 
 static const char *value(const char *at);
