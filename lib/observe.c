@@ -88,6 +88,7 @@ void sheaf__observe(struct sheaf__worker *worker, struct sheaf_future *task, int
         event.waits_for = awaited_by(task);
     } else if (kind == SHEAF_TRACE_WORKER) {
         event.name = worker->pool->name;
+        event.status = worker->is_spare;
     }
     tell(worker->pool, &event);
 }

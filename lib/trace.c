@@ -143,7 +143,8 @@ static void add_worker(struct text *text, const sheaf_trace_event *event)
     add_string(text, event->name, NAME_SIZE);
     add(text, "}}");
     open_event(text, event, "M");
-    add(text, ",\"name\":\"thread_name\",\"args\":{\"name\":\"worker %d\"}}", event->worker);
+    add(text, ",\"name\":\"thread_name\",\"args\":{\"name\":\"%s %d\"}}",
+        event->status ? "spare" : "worker", event->worker);
 }
 
 static void add_arrow(struct text *text, const sheaf_trace_event *event, const char *phase)

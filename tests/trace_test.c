@@ -265,6 +265,11 @@ static void events_tell_of_their_task(struct fixture *f)
     const sheaf_trace_event *gathers = find(SHEAF_TRACE_SUSPEND, "main");
     EXPECT(gathers && gathers->waits_for);
     EXPECT(count_of(SHEAF_TRACE_WORKER, "fixture") >= (unsigned)f->mode->workers);
+    for (unsigned i = 0; i < sheaf__load_acq(&record_count); i++) {
+        const sheaf_trace_event *event = &records[i].event;
+        EXPECT(event->kind != SHEAF_TRACE_WORKER ||
+               event->status == (event->worker >= f->mode->workers));
+    }
     /* main, sum and its two, sleeper, failure, the fork */
     EXPECT_INT(count_of(SHEAF_TRACE_SPAWN, "") + count_of(SHEAF_TRACE_SPAWN, "main") +
                    count_of(SHEAF_TRACE_SPAWN, "sum") + count_of(SHEAF_TRACE_SPAWN, "sleeper") +

@@ -39,7 +39,8 @@
 SHEAF_BEGIN_DECLS
 
 typedef enum sheaf_trace_kind {
-    SHEAF_TRACE_WORKER = 0,  /* a worker's thread has started; `name` is the pool's */
+    SHEAF_TRACE_WORKER = 0,  /* a worker's thread has started; `name` is the pool's; `status` 1: it
+                                is a spare */
     SHEAF_TRACE_SPAWN = 1,   /* a task was made; `parent` by which task */
     SHEAF_TRACE_BEGIN = 2,   /* it runs for the first time */
     SHEAF_TRACE_SUSPEND = 3, /* it leaves the worker; `waits_for` says what for */
@@ -61,7 +62,7 @@ typedef struct sheaf_trace_event {
     const char *name;      /* the task's, or NULL when it was given none */
     const char *place;     /* of its spawn, or NULL */
     const char *waits_for; /* of SUSPEND: "a timer", "gather"; NULL: for its turn */
-    int status;            /* of END and DROP */
+    int status;            /* of END and DROP; of WORKER */
 } sheaf_trace_event;
 
 /* Begins a trace of the pools that are opened from here on and have no observer.  The variable
