@@ -39,6 +39,9 @@ sed -n 's/^T \(sheaf_[a-z0-9_]*\)@@.*/\1/p' tests/golden/symbols.txt | sed 's/\(
     done
 grep -q 'Waits for the future and hands out its outcome' "$prefix/share/man/man3/sheaf_await.3"
 echo "man pages"
+SHEAF_TRACE=$work/trace.json says_thirty "traced" "$work/static"
+"$prefix/share/sheaf/trace/view" "$work/trace.json" | grep -q '"ph":"B"'
+echo "a page of a trace"
 
 unset LD_LIBRARY_PATH
 cmake -S "$here/cmake" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$libdir/cmake" >"$work/cmake.log"

@@ -33,6 +33,7 @@ archive=lib/libsheaf.pic.a
 if $uninstall; then
     # What this version installs, and folders of its own; the others are everybody's.
     rm -f "$root/include/sheaf.h" "$root/share/sheaf/gdb.py" "$root/$libdir/libsheaf.a" \
+        "$root/share/sheaf/trace/view" "$root/share/sheaf/trace/page.html" \
         "$root/$libdir/libsheaf.so" "$root/$libdir/libsheaf.so.$soversion" \
         "$root/$libdir/libsheaf.so.$version" "$root/$libdir/pkgconfig/sheaf.pc" \
         "$root/$libdir/cmake/sheaf/sheafConfig.cmake" \
@@ -43,7 +44,7 @@ if $uninstall; then
     tar -t -f man.tar | grep '[.]3$' | while read -r page; do
         rm -f "$root/share/man/$page"
     done
-    for folder in include/sheaf share/sheaf "$libdir/cmake/sheaf"; do
+    for folder in include/sheaf share/sheaf/trace share/sheaf "$libdir/cmake/sheaf"; do
         [ ! -d "$root/$folder" ] || rmdir --ignore-fail-on-non-empty "$root/$folder"
     done
     echo "sheaf $version uninstalled from $root"
@@ -51,12 +52,14 @@ if $uninstall; then
 fi
 
 install -d "$root/include/sheaf" "$root/$libdir/pkgconfig" "$root/$libdir/cmake/sheaf" \
-    "$root/share/sheaf" "$root/share/man"
+    "$root/share/sheaf/trace" "$root/share/man"
 install -m 644 include/sheaf.h "$root/include/"
 install -m 644 include/sheaf/*.h "$root/include/sheaf/"
 install -m 644 "$archive" "$root/$libdir/libsheaf.a"
 install -m 755 "lib/libsheaf.so.$version" "$root/$libdir/"
 install -m 644 tools/gdb/sheaf.py "$root/share/sheaf/gdb.py"
+install -m 755 tools/trace/view "$root/share/sheaf/trace/"
+install -m 644 tools/trace/page.html "$root/share/sheaf/trace/"
 tar -x -f man.tar -C "$root/share/man" --no-same-owner
 ln -sf "libsheaf.so.$version" "$root/$libdir/libsheaf.so.$soversion"
 ln -sf "libsheaf.so.$soversion" "$root/$libdir/libsheaf.so"
