@@ -24,6 +24,11 @@ static size_t sequence_length(const unsigned char *at)
 
 #define ENCODED_SIZE 8
 
+static bool is_plain(unsigned char byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
 /* One character as it stands in a string.
  *
  *   length  of its sequence; 0: it is none
@@ -39,7 +44,8 @@ static size_t encode(char encoded[ENCODED_SIZE], const unsigned char *at, size_t
     } else if (*at == '"' || *at == '\\') {
         size = snprintf(encoded, ENCODED_SIZE, "\\%c", *at);
     } else {
-        size = snprintf(encoded, ENCODED_SIZE, "%.*s", (int)length, (const char *)at);
+        memcpy(encoded, at, length);
+        return length;
     }
     return (size_t)size;
 }
@@ -59,6 +65,10 @@ size_t sheaf__json_string(char *out, size_t room, const char *text, size_t most)
     const unsigned char *end = at + strnlen(text, most);
     out[written++] = '"';
     while (at < end) {
+        if (is_plain(*at) && written + 2 <= room) {
+            out[written++] = (char)*at++;
+            continue;
+        }
         char encoded[ENCODED_SIZE];
         size_t length = sequence_length(at);
         size_t size = encode(encoded, at, length);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,15 +99,29 @@ struct text {
     char bytes[TEXT_SIZE];
 };
 
-static void SHEAF_PRINTF(2, 3) add(struct text *text, const char *format, ...)
+/* Not by the functions of stdio, which took most of the time of a trace. */
+static void add(struct text *text, const char *words)
 {
+    size_t length = strlen(words);
     size_t room = sizeof text->bytes - text->length;
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
-    va_end(arguments);
-    if (length > 0) {
-        text->length += (size_t)length < room ? (size_t)length : room - 1;
+    length = length < room ? length : room;
+    memcpy(text->bytes + text->length, words, length);
+    text->length += length;
+}
+
+#define DIGITS_MAX 20
+
+/* digits: at least so many, with zeros in front */
+static void add_number(struct text *text, uint64_t number, unsigned digits)
+{
+    char reversed[DIGITS_MAX];
+    unsigned count = 0;
+    while (number > 0 || count < digits) {
+        reversed[count++] = (char)('0' + number % 10);
+        number /= 10;
+    }
+    for (; count > 0 && text->length < sizeof text->bytes; text->length++) {
+        text->bytes[text->length] = reversed[--count];
     }
 }
 
@@ -121,19 +134,29 @@ static void add_string(struct text *text, const char *string, size_t most)
 /* The members that every event has.  Threads are numbered from 1; 0 are those of the program's. */
 static void open_event(struct text *text, const sheaf_trace_event *event, const char *phase)
 {
-    long long time = event->time;
-    add(text, "%s{\"ph\":\"%s\",\"pid\":%llu,\"tid\":%d,\"ts\":%lld.%03lld",
-        text->length ? next_element : "", phase, (unsigned long long)event->pool, event->worker + 1,
-        time / 1000, time % 1000);
+    uint64_t time = (uint64_t)event->time;
+    add(text, text->length ? next_element : "");
+    add(text, "{\"ph\":\"");
+    add(text, phase);
+    add(text, "\",\"pid\":");
+    add_number(text, event->pool, 1);
+    add(text, ",\"tid\":");
+    add_number(text, (uint64_t)event->worker + 1, 1);
+    add(text, ",\"ts\":");
+    add_number(text, time / 1000, 1);
+    add(text, ".");
+    add_number(text, time % 1000, 3);
 }
 
 static void add_task_name(struct text *text, const sheaf_trace_event *event)
 {
     if (event->name) {
         add_string(text, event->name, NAME_SIZE);
-    } else {
-        add(text, "\"task %llu\"", (unsigned long long)event->task);
+        return;
     }
+    add(text, "\"task ");
+    add_number(text, event->task, 1);
+    add(text, "\"");
 }
 
 static void add_worker(struct text *text, const sheaf_trace_event *event)
@@ -143,15 +166,18 @@ static void add_worker(struct text *text, const sheaf_trace_event *event)
     add_string(text, event->name, NAME_SIZE);
     add(text, "}}");
     open_event(text, event, "M");
-    add(text, ",\"name\":\"thread_name\",\"args\":{\"name\":\"%s %d\"}}",
-        event->status ? "spare" : "worker", event->worker);
+    add(text, ",\"name\":\"thread_name\",\"args\":{\"name\":\"");
+    add(text, event->status ? "spare " : "worker ");
+    add_number(text, (uint64_t)event->worker, 1);
+    add(text, "\"}}");
 }
 
 static void add_arrow(struct text *text, const sheaf_trace_event *event, const char *phase)
 {
     open_event(text, event, phase);
-    add(text, ",\"name\":\"spawn\",\"cat\":\"spawn\",\"id\":%llu,\"bp\":\"e\"}",
-        (unsigned long long)event->task);
+    add(text, ",\"name\":\"spawn\",\"cat\":\"spawn\",\"bp\":\"e\",\"id\":");
+    add_number(text, event->task, 1);
+    add(text, "}");
 }
 
 static void add_task(struct text *text, const sheaf_trace_event *event, const char *phase)
@@ -159,7 +185,9 @@ static void add_task(struct text *text, const sheaf_trace_event *event, const ch
     open_event(text, event, phase);
     add(text, ",\"cat\":\"task\",\"name\":");
     add_task_name(text, event);
-    add(text, ",\"args\":{\"task\":%llu,\"spawned_at\":", (unsigned long long)event->task);
+    add(text, ",\"args\":{\"task\":");
+    add_number(text, event->task, 1);
+    add(text, ",\"spawned_at\":");
     add_string(text, event->place, PLACE_SIZE);
     if (event->kind == SHEAF_TRACE_END || event->kind == SHEAF_TRACE_DROP) {
         add(text, ",\"status\":");
@@ -168,7 +196,7 @@ static void add_task(struct text *text, const sheaf_trace_event *event, const ch
         add(text, ",\"waits_for\":");
         add_string(text, event->waits_for ? event->waits_for : "its turn", NAME_SIZE);
     }
-    add(text, "%s}", event->kind == SHEAF_TRACE_DROP ? "},\"s\":\"t\"" : "}");
+    add(text, event->kind == SHEAF_TRACE_DROP ? "},\"s\":\"t\"}" : "}}");
 }
 
 static void add_sleep(struct text *text, const sheaf_trace_event *event, const char *phase)
@@ -216,7 +244,8 @@ static void add_event(struct text *text, const sheaf_trace_event *event)
 /* context: the number of the trace */
 static void observe(void *context, const sheaf_trace_event *event)
 {
-    struct text text = {.length = 0};
+    struct text text; /* not cleared: it is long */
+    text.length = 0;
     add_event(&text, event);
     pthread_mutex_lock(&trace_lock);
     if (trace.buffer && (uintptr_t)context == trace.number) {

@@ -24,9 +24,9 @@
  *
  * In a pool with an observer no task runs on the stack of the one that awaits it, each has a part
  * allocated for it, and each fork is a task: a spawn and join took 150 ns more.  A trace took
- * another 2 us and 500 bytes of file for each.  Without an observer, a suspension and the start of
- * a task look at one more flag, and a spawn at nothing.  Blocking calls, callbacks and futures that
- * are no tasks are not seen. */
+ * another 0.5 us and 500 bytes of file for each.  Without an observer, a suspension and the start
+ * of a task look at one more flag, and a spawn at nothing.  Blocking calls, callbacks and futures
+ * that are no tasks are not seen. */
 #ifndef SHEAF_TRACE_H
 #define SHEAF_TRACE_H
 
