@@ -5,7 +5,7 @@ load("@rules_shell//shell:sh_test.bzl", "sh_test")
 load("//lib:flags.bzl", "COPTS")
 
 def sheaf_example(name):
-    """Makes //examples:NAME from NAME.c, and two tests, on a virtual clock.
+    """Makes NAME from NAME.c, and two tests, on a virtual clock.
 
     NAME_test expects that the program exits with 0, in all configs; NAME_output_test that it prints
     what the first comment of its source promises.
@@ -25,7 +25,7 @@ def sheaf_example(name):
     sh_test(
         name = name + "_output_test",
         size = "small",
-        srcs = ["expect_output.sh"],
+        srcs = ["//examples:expect_output.sh"],
         args = [
             "$(location :%s)" % name,
             "$(location %s.c)" % name,
