@@ -87,8 +87,7 @@ static void complete(void)
 static int end_trace(void)
 {
     complete();
-    sheaf__free(trace.buffer, BUFFER_SIZE);
-    trace.buffer = NULL;
+    trace.buffer = NULL; /* the caller frees it, without the lock */
     return sheaf__own_file_close(&trace.file);
 }
 
@@ -268,21 +267,19 @@ static void end_at_exit(void)
     (void)sheaf_trace_end();
 }
 
-/* Returns: as sheaf_trace_begin().  Requires: trace_lock */
-static int begin_locked(const char *path)
+/* Returns: as sheaf_trace_begin(); the buffer (may be NULL) is taken when that is SHEAF_OK.
+ * Requires: trace_lock */
+static int begin_locked(const char *path, char *buffer)
 {
     if (trace.buffer) {
         return SHEAF_STATE;
     }
-    char *buffer = sheaf__alloc(BUFFER_SIZE);
     if (!buffer || (!trace.at_exit && atexit(end_at_exit))) {
-        sheaf__free(buffer, BUFFER_SIZE);
         return SHEAF_NOMEM;
     }
     trace.at_exit = true;
     int error = sheaf__own_file_open(path, &trace.file);
     if (error) {
-        sheaf__free(buffer, BUFFER_SIZE);
         return error;
     }
     trace.buffer = buffer;
@@ -298,26 +295,24 @@ int sheaf_trace_begin(const char *path)
         return SHEAF_INVALID;
     }
     SHEAF_TRY(sheaf__process_prepare());
+    char *buffer = sheaf__alloc(BUFFER_SIZE);
     pthread_mutex_lock(&trace_lock);
-    int status = begin_locked(path);
+    int status = begin_locked(path, buffer);
     pthread_mutex_unlock(&trace_lock);
+    if (status) {
+        sheaf__free(buffer, BUFFER_SIZE);
+    }
     return status;
 }
 
 int sheaf_trace_end(void)
 {
     pthread_mutex_lock(&trace_lock);
-    int status = trace.buffer ? end_trace() : SHEAF_STATE;
+    char *buffer = trace.buffer;
+    int status = buffer ? end_trace() : SHEAF_STATE;
     pthread_mutex_unlock(&trace_lock);
+    sheaf__free(buffer, BUFFER_SIZE);
     return status;
-}
-
-/* Requires: trace_lock.  Returns: as begin_locked(), SHEAF_OK when nothing is asked for */
-static int begin_by_environment(const char **path)
-{
-    *path = trace.environment_read ? NULL : secure_getenv("SHEAF_TRACE");
-    trace.environment_read = true;
-    return *path && **path ? begin_locked(*path) : SHEAF_OK;
 }
 
 static void report_failure(const char *path, int status)
@@ -332,10 +327,19 @@ static void report_failure(const char *path, int status)
 
 void sheaf__trace_prepare(void)
 {
-    const char *path;
+    const char *path = secure_getenv("SHEAF_TRACE");
+    if (!path || !*path) {
+        return;
+    }
+    char *buffer = sheaf__alloc(BUFFER_SIZE);
     pthread_mutex_lock(&trace_lock);
-    int status = begin_by_environment(&path);
+    bool first = !trace.environment_read;
+    int status = first ? begin_locked(path, buffer) : SHEAF_OK;
+    trace.environment_read = true;
     pthread_mutex_unlock(&trace_lock);
+    if (!first || status) {
+        sheaf__free(buffer, BUFFER_SIZE);
+    }
     if (status) {
         report_failure(path, status);
     }
