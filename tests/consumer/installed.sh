@@ -58,3 +58,17 @@ LIBDIR=lib/somewhere ./bazelw run -c opt //:install -- --uninstall "$prefix"
 left=$(find "$prefix" ! -type d)
 [ -z "$left" ] || { echo "left behind: $left" >&2; exit 1; }
 echo "uninstalled"
+
+# As Debian packages, of which nothing is left either.
+unset PKG_CONFIG_PATH
+./bazelw run -c opt //:deb -- "$work/debs"
+dpkg -i "$work"/debs/*.deb
+trap 'dpkg -P libsheaf-dev libsheaf0' EXIT
+# shellcheck disable=SC2046
+gcc -std=c11 -o "$work/packaged" "$here/app.c" $(pkg-config --cflags --libs sheaf)
+says_thirty "Debian packages" "$work/packaged"
+dpkg -P libsheaf-dev libsheaf0
+trap - EXIT
+left=$(find /usr/include/sheaf* /usr/lib/*/libsheaf* /usr/share/sheaf 2>/dev/null || true)
+[ -z "$left" ] || { echo "left behind: $left" >&2; exit 1; }
+echo "packages removed"
