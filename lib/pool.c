@@ -291,6 +291,15 @@ int sheaf__pool_stop(sheaf_pool *pool, int64_t deadline)
     return SHEAF_OK;
 }
 
+/* What a worker found for a loop that had not come to it when the pool stopped: there was no stack
+ * to be had for the loop, and the thread's own left.  Requires: the thread has ended */
+static struct sheaf__job *take_handed(struct sheaf__worker *worker)
+{
+    struct sheaf__job *job = sheaf__load_rlx(&worker->handed);
+    sheaf__store_rlx(&worker->handed, NULL);
+    return job;
+}
+
 struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool)
 {
     struct sheaf__job *job = sheaf__runq_pop(&pool->inject);
@@ -299,7 +308,8 @@ struct sheaf__job *sheaf__pool_take_any(sheaf_pool *pool)
     }
     for (unsigned i = 0; !job && i < pool->seats; i++) {
         struct sheaf__worker *worker = &pool->workers[i];
-        job = sheaf__runq_pop(&worker->ready);
+        job = take_handed(worker);
+        job = job ? job : sheaf__runq_pop(&worker->ready);
         job = job ? job : sheaf__runq_pop(&worker->late);
         job = job ? job : sheaf__runq_pop(&worker->pinned);
         job = job ? job : sheaf__runq_pop(&worker->pinned_late);

@@ -17,19 +17,7 @@
 #include <cmocka.h>
 
 #include "lib/atomics.h"
-#include "lib/platform/sanitize.h"
 #include "tests/support/fixture.h"
-
-/* TSan loses count of its own threads when a process forks while others start threads: its runtime
- * then ends the child. */
-#define FORKS_UNDER_LOAD (!SHEAF__TSAN)
-
-/* TSan ends children of processes with threads that start threads, unless it is told not to. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
 
 /* ---------------------------------------------------------------- processes */
 
@@ -562,9 +550,6 @@ static void live_on(void *arg)
 static void children_live_under_load(void **state)
 {
     (void)state;
-    if (!FORKS_UNDER_LOAD) {
-        return;
-    }
     struct load load = {.pool = NULL};
     pthread_t threads[3];
     assert_int_equal(sheaf_pool_open(SHEAF_OPTIONS(.workers = 4), &load.pool), SHEAF_OK);
