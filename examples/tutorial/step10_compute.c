@@ -1,4 +1,4 @@
-/* Step 9: all cores on one loop.
+/* Step 10: all cores on one loop.
  *
  *     78498 primes below 1000000
  */

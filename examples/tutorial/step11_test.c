@@ -1,4 +1,4 @@
-/* Step 10: a test of an hour in no time.
+/* Step 11: a test of an hour in no time.
  *
  *     8 tries, given up after 3810 s
  */
