@@ -77,20 +77,109 @@ static void hear_member(struct model *m, struct model_thing *gather, size_t time
     }
 }
 
-static void wake(struct model *m, struct model_thing *waiter, int status)
+/* ---------------------------------------------------------------- ends of tasks */
+
+/* A task ends at a time of its own also when it is asked: so no two ends race. */
+static void kill_task(struct model *m, struct model_thing *t)
 {
-    waiter->woken = true;
-    waiter->heard_at = m->now;
-    waiter->status = status;
-    waiter->at = model_time((size_t)(waiter - m->things), m->now);
+    if (!t->dies) {
+        t->dies = true;
+        t->status = SHEAF_CANCELLED;
+        t->at = model_time((size_t)(t - m->things), m->now);
+    }
 }
+
+/* ---------------------------------------------------------------- groups */
+
+/* What it waited for has come: it ends at the next time of its own. */
+static void wake(struct model *m, struct model_thing *t, int status)
+{
+    t->woken = true;
+    t->heard_at = m->now;
+    t->status = status;
+    t->at = model_time((size_t)(t - m->things), m->now);
+}
+
+static void end_if_empty(struct model *m, struct model_thing *group)
+{
+    if (group->closes && group->heard == group->member_count) {
+        int otherwise = group->asked ? SHEAF_CANCELLED : SHEAF_OK;
+        wake(m, group, group->first ? group->first : otherwise);
+    }
+}
+
+/* The block is over, at its time or because it was asked. */
+static void close_group(struct model *m, struct model_thing *group)
+{
+    group->closes = true;
+    group->at = MODEL_NEVER;
+    end_if_empty(m, group);
+}
+
+static void abort_group(struct model *m, struct model_thing *group)
+{
+    if (!group->aborts) {
+        group->aborts = true;
+        if (m->mistake != MODEL_GROUP_GOES_ON) {
+            ask_siblings(m, group);
+        }
+    }
+}
+
+static void end_block(struct model *m, struct model_thing *group)
+{
+    if (group->status != SHEAF_OK) {
+        group->first = group->status;
+        abort_group(m, group);
+    }
+    close_group(m, group);
+}
+
+static void hear_from_group(struct model *m, struct model_thing *group, int status)
+{
+    group->heard++;
+    if (status != SHEAF_OK && status != SHEAF_CANCELLED && group->first == SHEAF_OK) {
+        group->first = status;
+        abort_group(m, group);
+        if (!group->closes && m->mistake != MODEL_BLOCK_GOES_ON) {
+            close_group(m, group);
+        }
+    }
+    if (!group->woken) {
+        end_if_empty(m, group);
+    }
+}
+
+static void ask_group(struct model *m, struct model_thing *group)
+{
+    if (group->woken && group->heard_at != m->now) {
+        kill_task(m, group);
+        return;
+    }
+    if (group->woken) {
+        group->status = group->status ? group->status : SHEAF_CANCELLED;
+        return;
+    }
+    group->asked = true;
+    abort_group(m, group);
+    if (!group->closes) {
+        close_group(m, group);
+    }
+}
+
+/* ---------------------------------------------------------------- all kinds */
 
 static void hear(struct model *m, struct model_thing *t, const struct model_thing *member)
 {
     if (t->kind == MODEL_GATHER) {
         hear_member(m, t, times_in(t, (size_t)(member - m->things)), member->status);
+    } else if (t->kind == MODEL_GROUP) {
+        hear_from_group(m, t, member->status);
     } else if (t->kind == MODEL_WAITER) {
         wake(m, t, member->status);
+    } else if (t->kind == MODEL_LIMIT) {
+        bool late = t->expired && !t->asked && m->mistake != MODEL_LIMIT_NEVER;
+        wake(m, t, late && member->status == SHEAF_CANCELLED ? SHEAF_TIMEOUT : member->status);
     } else {
         t->by_error = t->kind == MODEL_SHIELD && !member->cancelled;
         end(m, t, member->status);
@@ -104,16 +193,6 @@ int64_t model_time(size_t index, int64_t earliest)
     int64_t own = 2 * (int64_t)index + 1;
     int64_t rounds = (earliest - own + MODEL_ROUND - 1) / MODEL_ROUND;
     return (earliest > own ? rounds * MODEL_ROUND : 0) + own;
-}
-
-/* A task ends at a time of its own also when it is asked: so no two ends race. */
-static void kill_task(struct model *m, struct model_thing *t)
-{
-    if (!t->dies) {
-        t->dies = true;
-        t->status = SHEAF_CANCELLED;
-        t->at = model_time((size_t)(t - m->things), m->now);
-    }
 }
 
 /* A turn sooner or later: that does not matter, since a stubborn task takes all requests of one
@@ -166,8 +245,15 @@ bool model_cancel(struct model *m, size_t index)
     switch (t->kind) {
     case MODEL_GATHER:
         return ask_gather(m, t);
+    case MODEL_LIMIT:
+        t->asked = true;
+        ask_waiter(m, t);
+        return true;
     case MODEL_WAITER:
         ask_waiter(m, t);
+        return true;
+    case MODEL_GROUP:
+        ask_group(m, t);
         return true;
     case MODEL_SHIELD:
         if (m->mistake == MODEL_SHIELD_LEAKS) {
@@ -210,6 +296,24 @@ static struct model_thing *next_to_end(struct model *m, int64_t until)
     return next;
 }
 
+static void expire(struct model *m, struct model_thing *limit)
+{
+    limit->expired = true;
+    limit->at = MODEL_NEVER;
+    (void)ask_members(m, limit);
+}
+
+static void come_to_time(struct model *m, struct model_thing *t)
+{
+    if (t->kind == MODEL_GROUP && !t->woken) {
+        end_block(m, t);
+    } else if (t->kind == MODEL_LIMIT && !t->woken) {
+        expire(m, t);
+    } else {
+        end(m, t, t->status);
+    }
+}
+
 /* Everything that happens at the time of the next end.  Returns: false when there is none */
 static bool step(struct model *m, int64_t until)
 {
@@ -220,7 +324,7 @@ static bool step(struct model *m, int64_t until)
     }
     m->now = next->at > m->now ? next->at : m->now;
     do {
-        end(m, next, next->status);
+        come_to_time(m, next);
         tell_all(m);
     } while ((next = next_to_end(m, m->now)) != NULL);
     return true;
@@ -278,9 +382,9 @@ size_t model_promise(struct model *m)
     return last(m);
 }
 
-static size_t add_waiting(struct model *m, enum model_kind kind, size_t of)
+static size_t add_waiting(struct model *m, enum model_kind kind, size_t of, int64_t at)
 {
-    struct model_thing *t = add(m, kind, MODEL_NEVER);
+    struct model_thing *t = add(m, kind, at);
     t->members[t->member_count++] = of;
     if (m->things[of].done) {
         hear(m, t, &m->things[of]);
@@ -290,12 +394,28 @@ static size_t add_waiting(struct model *m, enum model_kind kind, size_t of)
 
 size_t model_shield(struct model *m, size_t of)
 {
-    return add_waiting(m, MODEL_SHIELD, of);
+    return add_waiting(m, MODEL_SHIELD, of, MODEL_NEVER);
 }
 
 size_t model_waiter(struct model *m, size_t of)
 {
-    return add_waiting(m, MODEL_WAITER, of);
+    return add_waiting(m, MODEL_WAITER, of, MODEL_NEVER);
+}
+
+size_t model_limit(struct model *m, size_t of, int64_t deadline)
+{
+    return add_waiting(m, MODEL_LIMIT, of, deadline);
+}
+
+size_t model_group(struct model *m, size_t members, int64_t at, int status)
+{
+    struct model_thing *t = add(m, MODEL_GROUP, at);
+    size_t index = last(m);
+    t->status = status;
+    for (size_t i = 0; i < members; i++) {
+        t->members[t->member_count++] = index + 1 + i;
+    }
+    return index;
 }
 
 size_t model_gather(struct model *m, const size_t *members, size_t count, bool collects,

@@ -21,7 +21,10 @@ enum model_kind {
     MODEL_PROMISE,
     MODEL_GATHER,
     MODEL_SHIELD,
-    MODEL_WAITER /* a task that awaits its member, and then its own time */
+    MODEL_WAITER, /* a task that awaits its member, and then its own time */
+    MODEL_LIMIT,  /* a waiter that awaits in a timeout scope */
+    MODEL_GROUP   /* a task with a group, whose members come after it; its block sleeps, and it
+                   * ends at its own time after the close */
 };
 
 /* Mistakes that the model makes on purpose: each must be told from what the library does. */
@@ -33,6 +36,9 @@ enum model_mistake {
     MODEL_WAITER_ALONE,   /* a request does not get to what the task awaits */
     MODEL_STUBBORN_DIES,  /* the first request ends any task */
     MODEL_LATE_SIBLINGS,  /* a gather that cancels does not */
+    MODEL_LIMIT_NEVER,    /* a scope's end leaves the cancellation as it is */
+    MODEL_GROUP_GOES_ON,  /* a member's failure does not end the others */
+    MODEL_BLOCK_GOES_ON,  /* nor the block */
     MODEL_MISTAKES
 };
 
@@ -42,10 +48,13 @@ struct model_thing {
     int status; /* how it ends, or has ended */
     int64_t at; /* when it ends by itself, later when it has ended */
     int64_t more;
-    int64_t heard_at; /* when a stubborn task was asked first, when a waiter was woken */
+    int64_t heard_at; /* when a stubborn task was asked first, when a waiter or a group was woken */
     bool dies;        /* a task that hears no request any more */
-    bool woken;       /* a waiter whose member has ended */
-    bool asked;       /* a gather: some member took the request */
+    bool woken;       /* a waiter whose member has ended, a group that is closed */
+    bool asked;       /* a gather: some member took the request; a group, a scope */
+    bool closes;      /* a group's block is over */
+    bool aborts;
+    bool expired; /* a scope */
     /* Not every end with SHEAF_CANCELLED is one: that of a gather is an error, of that status. */
     bool cancelled, by_error;
     int first;    /* of a gather: its first failure */
@@ -74,6 +83,12 @@ size_t model_gather(struct model *m, const size_t *members, size_t count, bool c
                     bool cancels);
 size_t model_shield(struct model *m, size_t of);
 size_t model_waiter(struct model *m, size_t of);
+size_t model_limit(struct model *m, size_t of, int64_t deadline);
+
+/* The next `members` things, which are sleepers, are its own.
+ *
+ *   at, status  the block's end */
+size_t model_group(struct model *m, size_t members, int64_t at, int status);
 
 /* The next time at which this task may end: no two end at one time. */
 int64_t model_time(size_t index, int64_t earliest);

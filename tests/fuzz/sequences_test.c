@@ -25,6 +25,7 @@ enum { PAUSE = 64, LONGEST = 20 * MODEL_ROUND, LOG_LINES = 400, LINE = 120, FIRS
 
 struct shared {
     sheaf_future *future, *awaited;
+    size_t members; /* of its group */
     int64_t at, more;
     int status;
     int64_t value;
@@ -156,13 +157,44 @@ static int sleeps_on(void *arg, sheaf_value *result)
     return SHEAF_OK;
 }
 
+static int end_awaiting(const struct shared *t, int status)
+{
+    bool asked;
+    SHEAF_TRY(sleep_on(t, 0, &asked));
+    return asked ? SHEAF_CANCELLED : status;
+}
+
 static int awaits(void *arg, sheaf_value *result)
 {
     struct shared *t = arg;
+    return end_awaiting(t, sheaf_await(t->awaited, result));
+}
+
+static int awaits_in_scope(void *arg, sheaf_value *result)
+{
+    struct shared *t = arg;
+    sheaf_timeout scope;
+    SHEAF_TRY(sheaf_timeout_begin_until(&scope, time_of(running, t->at), 0));
+    return end_awaiting(t, sheaf_timeout_end(&scope, sheaf_await(t->awaited, result)));
+}
+
+static void keep(struct program *p, size_t index, sheaf_future *future);
+
+/* Its members are the things after it. */
+static int has_group(void *arg, sheaf_value *result)
+{
+    struct shared *t = arg;
+    sheaf_group group;
+    (void)result;
+    SHEAF_TRY(sheaf_group_open(&group, NULL));
+    for (size_t i = 1; i <= t->members; i++) {
+        keep(running, (size_t)(t + i - running->things), sheaf_group_spawn(&group, sleeps, t + i));
+    }
+    int status = sheaf_sleep_until(time_of(running, t->at));
     bool asked;
-    int status = sheaf_await(t->awaited, result);
+    status = sheaf_group_close(&group, status ? status : t->status);
     SHEAF_TRY(sleep_on(t, 0, &asked));
-    return asked ? SHEAF_CANCELLED : status;
+    return asked && status == SHEAF_OK ? SHEAF_CANCELLED : status;
 }
 
 static int count_call(void *arg, sheaf_future *future)
@@ -191,13 +223,20 @@ static struct shared *prepare(struct program *p)
     return t;
 }
 
-static void make_sleeper(struct program *p)
+/* Returns: what the body needs, with the body still to be started */
+static struct shared *add_sleeper(struct program *p)
 {
     struct shared *t = prepare(p);
     t->status = draw(p, 3) ? SHEAF_OK : FIRST_CODE + (int)p->model.count;
     size_t index = model_sleeper(&p->model, t->at, t->status);
     note(p, "%zu = sleeper to %" PRId64 ", status %d", index, t->at, t->status);
-    keep(p, index, sheaf_spawn(sleeps, t));
+    return t;
+}
+
+static void make_sleeper(struct program *p)
+{
+    struct shared *t = add_sleeper(p);
+    keep(p, p->model.count - 1, sheaf_spawn(sleeps, t));
 }
 
 static void make_stubborn(struct program *p)
@@ -264,6 +303,24 @@ static void make_shield(struct program *p)
     keep(p, index, sheaf_shield(p->things[of].future));
 }
 
+static void make_group(struct program *p)
+{
+    size_t members = 1 + (size_t)draw(p, MODEL_MEMBERS - 1);
+    if (p->model.count + members >= MODEL_THINGS) {
+        return;
+    }
+    struct shared *t = prepare(p);
+    t->members = members;
+    t->status = draw(p, 4) ? SHEAF_OK : FIRST_CODE + (int)p->model.count;
+    size_t index = model_group(&p->model, members, t->at, t->status);
+    note(p, "%zu = group of %zu, block to %" PRId64 ", status %d", index, members, t->at,
+         t->status);
+    for (size_t i = 0; i < members; i++) {
+        (void)add_sleeper(p);
+    }
+    keep(p, index, sheaf_spawn(has_group, t));
+}
+
 static void make_waiter(struct program *p)
 {
     struct shared *t = prepare(p);
@@ -272,6 +329,16 @@ static void make_waiter(struct program *p)
     size_t index = model_waiter(&p->model, of);
     note(p, "%zu = waiter for %zu", index, of);
     keep(p, index, sheaf_spawn(awaits, t));
+}
+
+static void make_limit(struct program *p)
+{
+    struct shared *t = prepare(p);
+    size_t of = draw_thing(p);
+    t->awaited = p->things[of].future;
+    size_t index = model_limit(&p->model, of, t->at);
+    note(p, "%zu = waiter for %zu, limit at %" PRId64, index, of, t->at);
+    keep(p, index, sheaf_spawn(awaits_in_scope, t));
 }
 
 /* ---------------------------------------------------------------- doing things */
@@ -430,8 +497,9 @@ static int settle_down(struct program *p)
     return SHEAF_OK;
 }
 
-static void (*const makes[])(struct program *p) = {
-    make_sleeper, make_stubborn, make_promise, make_gather, make_shield, make_waiter, make_gather};
+static void (*const makes[])(struct program *p) = {make_sleeper, make_stubborn, make_promise,
+                                                   make_gather,  make_shield,   make_group,
+                                                   make_waiter,  make_limit,    make_gather};
 static void (*const acts[])(struct program *p) = {ask,      settle,   settle, await_for,
                                                   wait_for, wait_set, ask};
 
