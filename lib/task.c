@@ -523,9 +523,95 @@ sheaf_future *sheaf_spawn_with(const sheaf_spawn_options *given, sheaf_fn *fn, v
     return spawn_with(&options, fn, arg);
 }
 
+/* Tasks that go to a pool from outside with one lock and one announcement. */
+struct shipment {
+    struct sheaf__cache records;
+    sheaf_future *first, *last;
+    size_t count;
+};
+
+/* So many that the announcement costs nothing, and so few that the workers soon have some. */
+#define SHIPMENT_MAX SHEAF__BATCH
+
+static void load(struct shipment *shipment, sheaf_future *future)
+{
+    if (shipment->last) {
+        shipment->last->job.up.next = &future->job;
+    } else {
+        shipment->first = future;
+    }
+    shipment->last = future;
+    shipment->count++;
+}
+
+/* Nobody has seen any of them.  The chain is read ahead: giving up a task ends its link. */
+static void give_up_all(sheaf_pool *pool, const struct shipment *shipment)
+{
+    sheaf__add_acq_rel(&pool->refused, shipment->count);
+    sheaf__idle_wake_one(&pool->idle);
+    struct sheaf__job *next = &shipment->first->job;
+    for (size_t i = 0; i < shipment->count; i++) {
+        sheaf_future *task = sheaf__future_of_job(next);
+        next = next->up.next;
+        (void)give_up(task);
+    }
+}
+
+static void ship(sheaf_pool *pool, struct shipment *shipment)
+{
+    if (shipment->count == 0) {
+        return;
+    }
+    sheaf__add_acq_rel(&pool->spawned_outside, shipment->count);
+    if (!sheaf__pool_offer(pool, &shipment->first->job, &shipment->last->job, shipment->count)) {
+        give_up_all(pool, shipment);
+    }
+    shipment->first = shipment->last = NULL;
+    shipment->count = 0;
+}
+
+static void ship_many(const char *place, sheaf_pool *pool, sheaf_fn *fn, void *args, size_t stride,
+                      size_t count, sheaf_future **futures)
+{
+    struct shipment shipment = {.first = NULL};
+    for (size_t i = 0; i < count; i++) {
+        sheaf_future *future = sheaf__cache_take(&shipment.records, &pool->depot);
+        if (!future) {
+            futures[i] = sheaf__future_failed(SHEAF_NOMEM);
+            continue;
+        }
+        sheaf__record_fill(future, 0, SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED);
+        future->place = place;
+        future->fn = fn;
+        future->in.arg = stride ? (char *)args + i * stride : args;
+        futures[i] = future;
+        load(&shipment, future);
+        if (shipment.count == SHIPMENT_MAX) {
+            ship(pool, &shipment);
+        }
+    }
+    ship(pool, &shipment);
+    sheaf__cache_flush(&shipment.records, &pool->depot);
+}
+
+/* Returns: the pool that the tasks of a plain thread go to if nothing is to be done for each of
+ * them but to push it; else NULL */
+static sheaf_pool *shipping_pool(sheaf_fn *fn)
+{
+    sheaf_pool *pool = fn && !sheaf__worker_self() ? sheaf_pool_default() : NULL;
+    bool plain_pool = pool && !sheaf__pool_is_lost(pool) && !pool->observer &&
+                      !sheaf__task_hands_down(pool, NULL);
+    return plain_pool ? pool : NULL;
+}
+
 void sheaf_spawn_many_at(const char *place, sheaf_fn *fn, void *args, size_t stride, size_t count,
                          sheaf_future **futures)
 {
+    sheaf_pool *pool = futures && count > 1 ? shipping_pool(fn) : NULL;
+    if (pool) {
+        ship_many(place, pool, fn, args, stride, count, futures);
+        return;
+    }
     for (size_t i = 0; futures && i < count; i++) {
         futures[i] = sheaf_spawn_at(place, fn, stride ? (char *)args + i * stride : args);
     }

@@ -433,7 +433,64 @@ static void a_frame_task_needs_a_task_around_it(struct fixture *f)
     EXPECT_INT(sheaf_task_join(&task, NULL), SHEAF_NOTASK);
 }
 
+/* ---------------------------------------------------------------- many from a thread */
+
+static sheaf_pool *open_default(struct fixture *f)
+{
+    sheaf_options options = fixture_options(f);
+    EXPECT_INT(sheaf_pool_default_open(&options), SHEAF_OK);
+    return sheaf_pool_default();
+}
+
+static void a_thread_spawns_many_on_the_default_pool(struct fixture *f)
+{
+    static int64_t numbers[MANY];
+    static sheaf_future *futures[MANY];
+    sheaf_pool *pool = open_default(f);
+    for (size_t count = 0; count <= MANY; count = count ? 7 * count - 1 : 1) {
+        for (size_t i = 0; i < count; i++) {
+            numbers[i] = (int64_t)i;
+        }
+        sheaf_stats before = {.size = sizeof before}, after = before;
+        EXPECT_INT(sheaf_pool_stats(pool, &before), SHEAF_OK);
+        sheaf_spawn_many(twice, numbers, sizeof numbers[0], count, futures);
+        for (size_t i = 0; i < count; i++) {
+            sheaf_value value = {0};
+            EXPECT_INT(sheaf_join(futures[i], &value), SHEAF_OK);
+            EXPECT_INT(value.i64, 2 * (int64_t)i);
+        }
+        EXPECT_INT(sheaf_pool_stats(pool, &after), SHEAF_OK);
+        EXPECT_INT(after.spawned - before.spawned, count);
+    }
+    EXPECT_INT(sheaf_pool_default_close(SHEAF_CLOSE_DRAIN, SHEAF_FOREVER), SHEAF_OK);
+}
+
+static int sleep_on(void *arg, sheaf_value *result)
+{
+    (void)arg, (void)result;
+    return sheaf_sleep(SHEAF_S(1000));
+}
+
+static void many_that_come_too_late_are_refused(struct fixture *f)
+{
+    static sheaf_future *futures[MANY];
+    sheaf_pool *pool = open_default(f);
+    sheaf_clock_hold(pool);
+    sheaf_future *sleeper = sheaf_spawn(sleep_on, NULL);
+    EXPECT_INT(sheaf_pool_close(pool, SHEAF_CLOSE_DRAIN, 0, NULL, NULL), SHEAF_TIMEOUT);
+    int64_t number = 1;
+    sheaf_spawn_many(twice, &number, 0, MANY, futures);
+    for (size_t i = 0; i < MANY; i++) {
+        EXPECT_INT(sheaf_join(futures[i], NULL), SHEAF_CLOSED);
+    }
+    sheaf_clock_release(pool);
+    EXPECT_INT(sheaf_pool_default_close(SHEAF_CLOSE_CANCEL, SHEAF_FOREVER), SHEAF_OK);
+    EXPECT_INT(sheaf_join(sleeper, NULL), SHEAF_CANCELLED);
+}
+
 static const struct fixture_test tests[] = {
+    POOL_TEST(a_thread_spawns_many_on_the_default_pool),
+    POOL_TEST(many_that_come_too_late_are_refused),
     TASK_TEST(a_task_gives_its_value),
     TASK_TEST(every_member_of_a_value_comes_through),
     TASK_TEST(a_copied_argument_is_the_tasks_own),
