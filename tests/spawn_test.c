@@ -483,9 +483,10 @@ static void many_that_come_too_late_are_refused(struct fixture *f)
     for (size_t i = 0; i < MANY; i++) {
         EXPECT_INT(sheaf_join(futures[i], NULL), SHEAF_CLOSED);
     }
-    sheaf_clock_release(pool);
-    EXPECT_INT(sheaf_pool_default_close(SHEAF_CLOSE_CANCEL, SHEAF_FOREVER), SHEAF_OK);
+    sheaf_cancel(sleeper);
     EXPECT_INT(sheaf_join(sleeper, NULL), SHEAF_CANCELLED);
+    sheaf_clock_release(pool);
+    EXPECT_INT(sheaf_pool_default_close(SHEAF_CLOSE_DRAIN, SHEAF_FOREVER), SHEAF_OK);
 }
 
 static const struct fixture_test tests[] = {

@@ -4,6 +4,7 @@
  *     careful: no failure under the seeds 1 to 1000
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,15 +12,15 @@
 
 struct account {
     sheaf_mutex mutex;
-    int balance;
+    atomic_int balance; /* each access is atomic; what two of them do is not */
 };
 
 /* Looks and takes; in between another may have taken. */
 static void withdraw_all(struct account *account)
 {
-    int amount = account->balance;
+    int amount = atomic_load(&account->balance);
     sheaf_testing_point();
-    account->balance -= amount;
+    atomic_fetch_sub(&account->balance, amount);
 }
 
 static int careless(void *arg, sheaf_value *result)
@@ -47,7 +48,7 @@ static int withdraw_twice(void *arg, sheaf_value *result)
     int status = sheaf_gather(both, 2, SHEAF_GATHER_COLLECT, NULL, NULL);
     sheaf_release_all(both, 2);
     SHEAF_TRY(status);
-    return account.balance == 0 ? SHEAF_OK : ERANGE;
+    return atomic_load(&account.balance) == 0 ? SHEAF_OK : ERANGE;
 }
 
 int main(void)
