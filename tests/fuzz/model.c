@@ -85,19 +85,20 @@ static void kill_task(struct model *m, struct model_thing *t)
     if (!t->dies) {
         t->dies = true;
         t->status = SHEAF_CANCELLED;
-        t->at = model_time((size_t)(t - m->things), m->now);
+        t->at = model_time((size_t)(t - m->things), m->now + 1);
     }
 }
 
 /* ---------------------------------------------------------------- groups */
 
-/* What it waited for has come: it ends at the next time of its own. */
+/* What it waited for has come: it ends at the next time of its own.  Not at the present one, which
+ * may be that of its limit or its block: what else happens now would race with its end. */
 static void wake(struct model *m, struct model_thing *t, int status)
 {
     t->woken = true;
     t->heard_at = m->now;
     t->status = status;
-    t->at = model_time((size_t)(t - m->things), m->now);
+    t->at = model_time((size_t)(t - m->things), m->now + 1);
 }
 
 static void end_if_empty(struct model *m, struct model_thing *group)

@@ -116,7 +116,7 @@ static sheaf_time own_time(const struct shared *t, int64_t earliest)
 /* Ends cancelled, at the next time of its own. */
 static int die(const struct shared *t)
 {
-    sheaf_time until = own_time(t, now_of(running));
+    sheaf_time until = own_time(t, now_of(running) + 1);
     while (sheaf_sleep_until(until) == SHEAF_CANCELLED) {
     }
     return SHEAF_CANCELLED;
@@ -160,7 +160,7 @@ static int sleeps_on(void *arg, sheaf_value *result)
 static int end_awaiting(const struct shared *t, int status)
 {
     bool asked;
-    SHEAF_TRY(sleep_on(t, 0, &asked));
+    SHEAF_TRY(sleep_on(t, 1, &asked));
     return asked ? SHEAF_CANCELLED : status;
 }
 
@@ -193,7 +193,7 @@ static int has_group(void *arg, sheaf_value *result)
     int status = sheaf_sleep_until(time_of(running, t->at));
     bool asked;
     status = sheaf_group_close(&group, status ? status : t->status);
-    SHEAF_TRY(sleep_on(t, 0, &asked));
+    SHEAF_TRY(sleep_on(t, 1, &asked));
     return asked && status == SHEAF_OK ? SHEAF_CANCELLED : status;
 }
 
