@@ -237,6 +237,20 @@ static void push_here(struct sheaf__worker *worker, sheaf_future *future)
     sheaf__idle_announce(&worker->pool->idle);
 }
 
+/* Hands a chain of new tasks to a pool from outside of it.
+ * Returns: false when it takes nothing any more */
+static bool offer(sheaf_pool *pool, sheaf_future *first, sheaf_future *last, size_t count)
+{
+    sheaf__add_acq_rel(&pool->spawned_outside, count);
+    if (sheaf__pool_offer(pool, &first->job, &last->job, count)) {
+        return true;
+    }
+    sheaf__add_acq_rel(&pool->refused, count);
+    /* Who waits for the pool to come to rest may have counted these as still to end. */
+    sheaf__idle_wake_one(&pool->idle);
+    return false;
+}
+
 /* Makes a new task runnable.  Returns: false when the pool takes nothing from outside any more */
 static bool publish(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future *future)
 {
@@ -247,14 +261,7 @@ static bool publish(sheaf_pool *pool, struct sheaf__worker *worker, sheaf_future
     if (SHEAF__UNLIKELY(pool->observer)) {
         sheaf__observe_spawn(pool, worker, future);
     }
-    sheaf__add_acq_rel(&pool->spawned_outside, 1);
-    if (sheaf__pool_offer(pool, &future->job, &future->job, 1)) {
-        return true;
-    }
-    sheaf__add_acq_rel(&pool->refused, 1);
-    /* Who waits for the pool to come to rest may have counted this one as still to end. */
-    sheaf__idle_wake_one(&pool->idle);
-    return false;
+    return offer(pool, future, future, 1);
 }
 
 void sheaf__task_discard(sheaf_future *task, int status)
@@ -391,6 +398,16 @@ static sheaf_future *spawn_with(const sheaf_spawn_options *options, sheaf_fn *fn
 
 static const sheaf_spawn_options plain = {.size = sizeof plain};
 
+/* A task with nothing but a body and an argument. */
+static void fill_plain(sheaf_future *future, uint32_t word, const char *place, sheaf_fn *fn,
+                       void *arg)
+{
+    sheaf__record_fill(future, 0, word);
+    future->place = place;
+    future->fn = fn;
+    future->in.arg = arg;
+}
+
 static sheaf_future *spawn_plain(const char *place, sheaf_pool *pool, sheaf_fn *fn, void *arg)
 {
     struct sheaf__worker *worker = sheaf__worker_self();
@@ -413,10 +430,7 @@ static sheaf_future *spawn_plain(const char *place, sheaf_pool *pool, sheaf_fn *
     if (!future) {
         return sheaf__future_failed(SHEAF_NOMEM);
     }
-    sheaf__record_fill(future, 0, born(worker, pool));
-    future->place = place;
-    future->fn = fn;
-    future->in.arg = arg;
+    fill_plain(future, born(worker, pool), place, fn, arg);
     return publish(pool, worker, future) ? future : give_up(future);
 }
 
@@ -545,10 +559,8 @@ static void load(struct shipment *shipment, sheaf_future *future)
 }
 
 /* Nobody has seen any of them.  The chain is read ahead: giving up a task ends its link. */
-static void give_up_all(sheaf_pool *pool, const struct shipment *shipment)
+static void give_up_all(const struct shipment *shipment)
 {
-    sheaf__add_acq_rel(&pool->refused, shipment->count);
-    sheaf__idle_wake_one(&pool->idle);
     struct sheaf__job *next = &shipment->first->job;
     for (size_t i = 0; i < shipment->count; i++) {
         sheaf_future *task = sheaf__future_of_job(next);
@@ -559,12 +571,8 @@ static void give_up_all(sheaf_pool *pool, const struct shipment *shipment)
 
 static void ship(sheaf_pool *pool, struct shipment *shipment)
 {
-    if (shipment->count == 0) {
-        return;
-    }
-    sheaf__add_acq_rel(&pool->spawned_outside, shipment->count);
-    if (!sheaf__pool_offer(pool, &shipment->first->job, &shipment->last->job, shipment->count)) {
-        give_up_all(pool, shipment);
+    if (shipment->count > 0 && !offer(pool, shipment->first, shipment->last, shipment->count)) {
+        give_up_all(shipment);
     }
     shipment->first = shipment->last = NULL;
     shipment->count = 0;
@@ -580,10 +588,7 @@ static void ship_many(const char *place, sheaf_pool *pool, sheaf_fn *fn, void *a
             futures[i] = sheaf__future_failed(SHEAF_NOMEM);
             continue;
         }
-        sheaf__record_fill(future, 0, SHEAF__WORD_REFERENCE | SHEAF__WORD_UNBIASED);
-        future->place = place;
-        future->fn = fn;
-        future->in.arg = stride ? (char *)args + i * stride : args;
+        fill_plain(future, born(NULL, pool), place, fn, stride ? (char *)args + i * stride : args);
         futures[i] = future;
         load(&shipment, future);
         if (shipment.count == SHIPMENT_MAX) {

@@ -6,6 +6,11 @@
 
 static void hear(struct model *m, struct model_thing *t, const struct model_thing *member);
 
+static size_t index_of(const struct model *m, const struct model_thing *t)
+{
+    return (size_t)(t - m->things);
+}
+
 static size_t times_in(const struct model_thing *t, size_t index)
 {
     size_t times = 0;
@@ -44,7 +49,7 @@ static void end(struct model *m, struct model_thing *t, int status)
     t->status = status;
     t->cancelled = status == SHEAF_CANCELLED && t->kind != MODEL_GATHER && !t->by_error;
     t->at = m->now;
-    m->ends[m->ended++] = (size_t)(t - m->things);
+    m->ends[m->ended++] = index_of(m, t);
     if (!m->in_turns) {
         tell_all(m);
     }
@@ -52,11 +57,13 @@ static void end(struct model *m, struct model_thing *t, int status)
 
 /* ---------------------------------------------------------------- gathers */
 
-static void ask_siblings(struct model *m, const struct model_thing *gather)
+static bool ask_members(struct model *m, const struct model_thing *t)
 {
-    for (size_t i = 0; i < gather->member_count; i++) {
-        model_cancel(m, gather->members[i]);
+    bool taken = false;
+    for (size_t i = 0; i < t->member_count; i++) {
+        taken |= model_cancel(m, t->members[i]);
     }
+    return taken;
 }
 
 /* times: how often the member stands in the gather */
@@ -67,7 +74,7 @@ static void hear_member(struct model *m, struct model_thing *gather, size_t time
     if (raises && status != SHEAF_OK && gather->first == SHEAF_OK) {
         gather->first = status;
         if (gather->cancels && !gather->asked && m->mistake != MODEL_LATE_SIBLINGS) {
-            ask_siblings(m, gather);
+            (void)ask_members(m, gather);
         } else if (!gather->cancels && m->mistake != MODEL_RAISE_WAITS) {
             end(m, gather, status);
         }
@@ -85,11 +92,9 @@ static void kill_task(struct model *m, struct model_thing *t)
     if (!t->dies) {
         t->dies = true;
         t->status = SHEAF_CANCELLED;
-        t->at = model_time((size_t)(t - m->things), m->now + 1);
+        t->at = model_time(index_of(m, t), m->now + 1);
     }
 }
-
-/* ---------------------------------------------------------------- groups */
 
 /* What it waited for has come: it ends at the next time of its own.  Not at the present one, which
  * may be that of its limit or its block: what else happens now would race with its end. */
@@ -98,8 +103,10 @@ static void wake(struct model *m, struct model_thing *t, int status)
     t->woken = true;
     t->heard_at = m->now;
     t->status = status;
-    t->at = model_time((size_t)(t - m->things), m->now + 1);
+    t->at = model_time(index_of(m, t), m->now + 1);
 }
+
+/* ---------------------------------------------------------------- groups */
 
 static void end_if_empty(struct model *m, struct model_thing *group)
 {
@@ -122,7 +129,7 @@ static void abort_group(struct model *m, struct model_thing *group)
     if (!group->aborts) {
         group->aborts = true;
         if (m->mistake != MODEL_GROUP_GOES_ON) {
-            ask_siblings(m, group);
+            (void)ask_members(m, group);
         }
     }
 }
@@ -173,7 +180,7 @@ static void ask_group(struct model *m, struct model_thing *group)
 static void hear(struct model *m, struct model_thing *t, const struct model_thing *member)
 {
     if (t->kind == MODEL_GATHER) {
-        hear_member(m, t, times_in(t, (size_t)(member - m->things)), member->status);
+        hear_member(m, t, times_in(t, index_of(m, member)), member->status);
     } else if (t->kind == MODEL_GROUP) {
         hear_from_group(m, t, member->status);
     } else if (t->kind == MODEL_WAITER) {
@@ -203,19 +210,10 @@ static void ask_task(struct model *m, struct model_thing *t)
     bool first = t->heard_at == 0 || t->heard_at == m->now;
     if (t->kind == MODEL_STUBBORN && first && m->mistake != MODEL_STUBBORN_DIES) {
         t->heard_at = m->now;
-        t->at = model_time((size_t)(t - m->things), m->now + t->more);
+        t->at = model_time(index_of(m, t), m->now + t->more);
     } else {
         kill_task(m, t);
     }
-}
-
-static bool ask_members(struct model *m, const struct model_thing *t)
-{
-    bool taken = false;
-    for (size_t i = 0; i < t->member_count; i++) {
-        taken |= model_cancel(m, t->members[i]);
-    }
-    return taken;
 }
 
 static bool ask_gather(struct model *m, struct model_thing *t)
@@ -390,7 +388,7 @@ static size_t add_waiting(struct model *m, enum model_kind kind, size_t of, int6
     if (m->things[of].done) {
         hear(m, t, &m->things[of]);
     }
-    return (size_t)(t - m->things);
+    return index_of(m, t);
 }
 
 size_t model_shield(struct model *m, size_t of)

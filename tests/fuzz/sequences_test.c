@@ -1,8 +1,9 @@
 /* Sequences of calls that nobody would think of, and a model that says what comes of each.
  *
- * A program drawn from a seed makes tasks, promises, gathers, shields and tasks that await them,
- * asks, settles and waits, on a virtual clock; after each call it compares everything with the
- * model.  A second test gives the model a mistake, each in turn, which must then show.
+ * A program drawn from a seed makes tasks, promises, gathers, shields, groups and tasks that await
+ * all these, with and without a limit; it asks, settles and waits, on a virtual clock.  After each
+ * call it compares everything with the model.  A second test gives the model a mistake, each in
+ * turn, which must then show.
  *
  * SHEAF_FUZZ_SEED and SHEAF_FUZZ_COUNT say which programs run, SHEAF_FUZZ_STEPS how long they
  * are. */
@@ -28,7 +29,6 @@ struct shared {
     size_t members; /* of its group */
     int64_t at, more;
     int status;
-    int64_t value;
     SHEAF__ATOMIC(int) calls; /* of its callback */
 };
 
@@ -108,9 +108,14 @@ static int64_t now_of(const struct program *p)
     return (sheaf_now() - p->begin) / SHEAF_MS(1);
 }
 
+static size_t index_in_program(const struct shared *t)
+{
+    return (size_t)(t - running->things);
+}
+
 static sheaf_time own_time(const struct shared *t, int64_t earliest)
 {
-    return time_of(running, model_time((size_t)(t - running->things), earliest));
+    return time_of(running, model_time(index_in_program(t), earliest));
 }
 
 /* Ends cancelled, at the next time of its own. */
@@ -128,7 +133,7 @@ static int sleeps(void *arg, sheaf_value *result)
     if (sheaf_sleep_until(time_of(running, t->at)) == SHEAF_CANCELLED) {
         return die(t);
     }
-    result->i64 = t->value;
+    result->i64 = (int64_t)index_in_program(t);
     return t->status ? sheaf_raise(t->status, "as it was told") : SHEAF_OK;
 }
 
@@ -153,7 +158,7 @@ static int sleeps_on(void *arg, sheaf_value *result)
     if (sheaf_sleep_until(time_of(running, t->at)) == SHEAF_CANCELLED) {
         SHEAF_TRY(sleep_on(t, t->more, &again));
     }
-    result->i64 = t->value;
+    result->i64 = (int64_t)index_in_program(t);
     return SHEAF_OK;
 }
 
@@ -188,7 +193,7 @@ static int has_group(void *arg, sheaf_value *result)
     (void)result;
     SHEAF_TRY(sheaf_group_open(&group, NULL));
     for (size_t i = 1; i <= t->members; i++) {
-        keep(running, (size_t)(t + i - running->things), sheaf_group_spawn(&group, sleeps, t + i));
+        keep(running, index_in_program(t + i), sheaf_group_spawn(&group, sleeps, t + i));
     }
     int status = sheaf_sleep_until(time_of(running, t->at));
     bool asked;
@@ -217,7 +222,7 @@ static void keep(struct program *p, size_t index, sheaf_future *future)
 static struct shared *prepare(struct program *p)
 {
     struct shared *t = &p->things[p->model.count];
-    *t = (struct shared){.value = (int64_t)p->model.count};
+    *t = (struct shared){.status = SHEAF_OK};
     t->at = model_time(p->model.count, p->model.now + (int64_t)draw(p, LONGEST));
     t->more = (int64_t)draw(p, LONGEST);
     return t;
@@ -371,22 +376,18 @@ static bool one_is_done(const struct model *m, const void *what)
     return m->things[*(const size_t *)what].done;
 }
 
-static void expect_outcome(struct program *p, size_t index, int status)
-{
-    expect(p, "the outcome", index, status, p->model.things[index].status);
-}
-
 static void await_for(struct program *p)
 {
     size_t index = draw_thing(p);
     int64_t limit = 2 * (int64_t)draw(p, LONGEST / 2);
     note(p, "await %zu for %" PRId64, index, limit);
     bool done = model_until(&p->model, one_is_done, &index, p->model.now + limit);
-    int status = sheaf_await_for(p->things[index].future, SHEAF_MS(limit), NULL);
-    if (done) {
-        expect_outcome(p, index, status);
-    } else {
-        expect(p, "the limited wait", index, status, SHEAF_TIMEOUT);
+    sheaf_value value = {.i64 = -1};
+    int status = sheaf_await_for(p->things[index].future, SHEAF_MS(limit), &value);
+    const struct model_thing *t = &p->model.things[index];
+    expect(p, "the limited wait", index, status, done ? t->status : SHEAF_TIMEOUT);
+    if (status == SHEAF_OK && t->kind <= MODEL_PROMISE) {
+        expect(p, "the value", index, value.i64, (int64_t)index);
     }
 }
 
