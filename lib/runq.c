@@ -67,14 +67,6 @@ void sheaf__runq_push(struct sheaf__runq *queue, struct sheaf__job *job)
     sheaf__spin_unlock(&queue->lock);
 }
 
-void sheaf__runq_push_chain(struct sheaf__runq *queue, struct sheaf__job *first,
-                            struct sheaf__job *last, size_t count)
-{
-    sheaf__spin_lock(&queue->lock);
-    append(queue, first, last, count);
-    sheaf__spin_unlock(&queue->lock);
-}
-
 bool sheaf__runq_offer(struct sheaf__runq *queue, struct sheaf__job *first, struct sheaf__job *last,
                        size_t count)
 {

@@ -42,12 +42,8 @@ bool sheaf__runq_push_alive(struct sheaf__runq *queue, struct sheaf__job *job,
 /* Nobody looks at the queue any more: from here on push_alive refuses. */
 void sheaf__runq_kill(struct sheaf__runq *queue);
 
-/* Appends a chain of `count` jobs linked by up.next. */
-void sheaf__runq_push_chain(struct sheaf__runq *queue, struct sheaf__job *first,
-                            struct sheaf__job *last, size_t count);
-
-/* The same as push_chain, unless the queue is closed.  Returns: false when it is; nothing changed
- * */
+/* Appends a chain of `count` jobs linked by up.next, unless the queue is closed.
+ * Returns: false when it is; nothing changed */
 bool sheaf__runq_offer(struct sheaf__runq *queue, struct sheaf__job *first, struct sheaf__job *last,
                        size_t count);
 

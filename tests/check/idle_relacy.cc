@@ -205,7 +205,7 @@ struct chained : world<chained> {
         payload[0]($) = 1;
         payload[1]($) = 2;
         pool->jobs[0].up.next = &pool->jobs[1];
-        sheaf__runq_push_chain(&pool->inject, &pool->jobs[0], &pool->jobs[1], 2);
+        RL_ASSERT(sheaf__runq_offer(&pool->inject, &pool->jobs[0], &pool->jobs[1], 2));
         sheaf__idle_announce(&pool->idle);
     }
 
